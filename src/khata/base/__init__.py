@@ -1,0 +1,1 @@
+"""Words that every other room uses: money, units, time, identifiers, actors, pages."""

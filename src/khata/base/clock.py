@@ -1,0 +1,52 @@
+"""Time: an instant is an integer, microseconds since 1970-01-01 UTC.
+
+Integers compare, sort and store alike in every database and survive a replay to the bit.
+Outside a book an instant is written as ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from khata.errors import Invalid
+
+Instant = int
+Clock = Callable[[], Instant]
+
+SECOND: Instant = 1_000_000
+DAY: Instant = 86_400 * SECOND
+
+
+def system_clock() -> Instant:
+    """The machine's clock. Only edges and assembly call it; the core is told the time."""
+    return time.time_ns() // 1000
+
+
+def to_iso(instant: Instant) -> str:
+    """`2026-01-31T09:00:00.000000Z`."""
+    seconds, micros = divmod(instant, SECOND)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def from_iso(text: str) -> Instant:
+    """The instant of an ISO 8601 text with an offset. A date alone means its first moment, UTC.
+
+    Errors: `Invalid` when it is not a date or a time with an offset.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or (moment.tzinfo is None and len(text) > len("2026-01-31")):
+        raise Invalid(
+            f"{text[:40]!r} is not a time.",
+            expected="ISO 8601 with an offset, such as 2026-01-31T09:00:00Z",
+            got=text[:40],
+        )
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds

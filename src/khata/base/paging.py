@@ -1,0 +1,59 @@
+"""Pages: a list with the opaque cursor of what follows."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from khata.errors import Invalid, InvalidCursor
+
+T = TypeVar("T")
+MAX_LIMIT: Final = 1000
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Up to `limit` items; `next` is the cursor of the following page, None at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+def to_cursor(*position: int | str) -> str:
+    """An opaque cursor for the position of the last item shown."""
+    raw = msgspec.json.encode(position)
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def from_cursor(text: str, *types: type) -> tuple[int | str, ...]:
+    """The position in a cursor, checked against the types it must have.
+
+    Errors: `InvalidCursor`.
+    """
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        values = msgspec.json.decode(raw, type=list[int | str])
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        values = None
+    if values is None or [type(value) for value in values] != list(types):
+        raise InvalidCursor(
+            "That cursor is not one of this list's.",
+            expected="the `next` of an earlier page",
+            got=text[:60],
+        )
+    return tuple(values)
+
+
+def checked_limit(limit: int) -> int:
+    """The page size, between 1 and `MAX_LIMIT`. Errors: `Invalid`."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise Invalid("A page has 1 to 1000 items.", expected=f"1 to {MAX_LIMIT}", got=limit)
+    return limit
+
+
+def page_of(items: Sequence[T], limit: int, cursor: str) -> Page[T]:
+    """A page out of `limit + 1` fetched items; `cursor` is that of the last item shown."""
+    return Page(list(items[:limit]), cursor if len(items) > limit else None)

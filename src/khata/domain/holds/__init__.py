@@ -1,0 +1,23 @@
+"""Two-phase money: place a hold, capture it in one or several parts, raise it, void it."""
+
+from khata.domain.holds.commands import (
+    VERBS,
+    CaptureGroup,
+    CaptureHold,
+    HoldState,
+    PlaceHold,
+    RaiseHold,
+    VoidGroup,
+    VoidHold,
+)
+
+__all__ = [
+    "VERBS",
+    "CaptureGroup",
+    "CaptureHold",
+    "HoldState",
+    "PlaceHold",
+    "RaiseHold",
+    "VoidGroup",
+    "VoidHold",
+]

@@ -1,0 +1,104 @@
+"""Writing khata lines: with each movement, and by the owner's own hand."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from khata.base.actor import Actor
+from khata.base.clock import from_iso
+from khata.base.money import Money, to_positive_minor
+from khata.domain.khata.model import KhataEntry
+from khata.domain.setup import KhataKind, Source, exponent_of
+from khata.engine.book import Book, Posted
+from khata.engine.command import Command, Verbs
+from khata.errors import Invalid, NotYours
+
+VERBS: Final = Verbs()
+_MOST_TEXT: Final = 500
+
+
+def record(book: Book, posted: Posted, source: Source, *, mirrored: bool = False) -> None:
+    """A khata line for each leg of an entry whose account has an owner.
+
+    `mirrored`: the entry undoes another, so money that comes back is shown under the kind under
+    which it went, and the two cancel out.
+    """
+    lines = None
+    leg = posted.first_leg
+    for account, amount in zip(posted.accounts, posted.amounts, strict=True):
+        if account.owner is not None:
+            if lines is None:
+                lines = book.facts.setdefault("khata_entries", [])
+            came = (amount < 0) != mirrored
+            lines.append(
+                (
+                    account.owner,
+                    posted.seq,
+                    leg,
+                    account.id,
+                    source.money_in if came else source.money_out,
+                    source.category,
+                    -amount,
+                    account.unit,
+                    account.exponent,
+                    None,
+                    None,
+                )
+            )
+        leg += 1
+
+
+class AddKhataEntry(Command, frozen=True, tag="khata.add_entry"):
+    """A line of the owner's own: cash spent, a loan to a friend. It moves no money.
+
+    `owner` may be left out by an owner. `happened_at`: ISO 8601, now when left out.
+    """
+
+    line: KhataKind
+    category: str
+    amount: Money
+    incoming: bool
+    owner: str | None = None
+    note: str | None = None
+    happened_at: str | None = None
+
+
+@VERBS.handles(AddKhataEntry, roles=("owner", "admin", "service"))
+def add_entry(book: Book, command: AddKhataEntry) -> KhataEntry:
+    """Errors: `InvalidAmount`, `TooManyDecimals`, `UnknownCurrency`, `Invalid`, `NotYours`."""
+    owner = _whose(book.actor, command.owner)
+    if not command.category.strip() or len(command.category + (command.note or "")) > _MOST_TEXT:
+        raise Invalid(
+            "A khata line has a category; category and note have at most 500 characters.",
+            expected="1 to 500 characters",
+            got=command.category[:60],
+        )
+    currency = command.amount.currency
+    exponent = exponent_of(book, currency)
+    minor = to_positive_minor(command.amount.amount, exponent)
+    happened_at = from_iso(command.happened_at) if command.happened_at else book.now
+    return book.add(
+        KhataEntry(
+            owner,
+            book.seq,
+            0,
+            None,
+            command.line,
+            command.category,
+            minor if command.incoming else -minor,
+            currency,
+            exponent,
+            command.note,
+            happened_at,
+        )
+    )
+
+
+def _whose(actor: Actor, owner: str | None) -> str:
+    if actor.owner is not None:
+        if owner not in (None, actor.owner):
+            raise NotYours("An owner writes in their own khata only.", expected=actor.owner)
+        return actor.owner
+    if owner is None:
+        raise Invalid("Name the owner of this khata.", expected="owner", got=None)
+    return owner

@@ -1,0 +1,86 @@
+"""What the ledger keeps beyond the engine's accounts and entries, and how its things are named."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import msgspec
+
+from khata.base import ids
+from khata.engine.accounts import Kind
+from khata.engine.records import Record, Table
+
+ROOTS: Final[dict[str, Kind]] = {
+    "cash": "asset",
+    "bank": "asset",
+    "receivable": "asset",
+    "inventory": "asset",
+    "wallet": "liability",
+    "escrow": "liability",
+    "clearing": "liability",
+    "payable": "liability",
+    "equity": "equity",
+    "revenue": "revenue",
+    "expense": "expense",
+}
+"""The first word of an account's code decides its kind."""
+
+FLOORED: Final = frozenset({"escrow"})
+"""House accounts that cannot go below zero, whatever is asked."""
+
+
+class Reversed(Record, frozen=True):
+    """How much of an entry has been reversed, and by which entries.
+
+    `amounts`: reversed so far for each leg, minor units, in the entry's own signs.
+    `by`: [[seq, entry], …].
+    """
+
+    seq: int
+    entry: int
+    amounts: list[int]
+    by: list[tuple[int, int]]
+    whole: bool
+
+    TABLE: ClassVar = Table("reversals", key=("seq", "entry"))
+
+
+class MovedLeg(msgspec.Struct, frozen=True, gc=False):
+    """What an entry did to one account. Decimal strings, on the account's normal side."""
+
+    account: str
+    amount: str
+    balance_before: str
+    balance_after: str
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """An entry as its caller is told of it. `id` names it for ever, as in a reversal."""
+
+    id: str
+    type: str
+    source: str
+    currency: str
+    reference: str | None
+    legs: list[MovedLeg]
+
+
+def entry_id(seq: int, entry: int) -> str:
+    """`ent_0400`: the entry's identity outside the book."""
+    return ids.to_text("ent", ids.number(seq, entry))
+
+
+def entry_key(text: str) -> tuple[int, int] | None:
+    """(seq, entry) of an identifier, or None when it is not one."""
+    value = ids.from_text("ent", text)
+    return divmod(value, ids.PER_COMMAND) if value is not None else None
+
+
+def wallet_id(account_id: int) -> str:
+    """`wal_0401`: a wallet's identity outside the book."""
+    return ids.to_text("wal", account_id)
+
+
+def wallet_key(text: str) -> int | None:
+    """The account number of a wallet identifier, or None."""
+    return ids.from_text("wal", text)

@@ -1,0 +1,32 @@
+"""What a book is set up with: units, transaction sources, wallet kinds, settings. All data."""
+
+from khata.domain.setup.commands import (
+    VERBS,
+    DefineSource,
+    DefineUnit,
+    DefineWalletKind,
+    Set,
+    exponent_of,
+    setting,
+    source_of,
+    wallet_kind_of,
+)
+from khata.domain.setup.model import FOUR_EYES, KhataKind, Setting, Source, Unit, WalletKind
+
+__all__ = [
+    "FOUR_EYES",
+    "VERBS",
+    "DefineSource",
+    "DefineUnit",
+    "DefineWalletKind",
+    "KhataKind",
+    "Set",
+    "Setting",
+    "Source",
+    "Unit",
+    "WalletKind",
+    "exponent_of",
+    "setting",
+    "source_of",
+    "wallet_kind_of",
+]

@@ -1,0 +1,154 @@
+"""Defining units, sources, wallet kinds and settings, and looking them up."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from khata.base.units import ISO_4217
+from khata.domain.setup.model import (
+    SOURCES,
+    WALLET_KINDS,
+    KhataKind,
+    Setting,
+    Source,
+    Unit,
+    WalletKind,
+)
+from khata.engine.book import Book
+from khata.engine.command import Command, Verbs
+from khata.errors import AlreadyExists, Invalid, UnknownCurrency, UnknownKind, UnknownSource
+
+VERBS: Final = Verbs()
+_UNIT: Final = re.compile(r"[A-Z][A-Z0-9_]{1,11}")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_ACCOUNT: Final = re.compile(r"(cash|bank|receivable|clearing|payable|equity|revenue|expense)/\S+")
+_MOST_DECIMALS: Final = 8
+
+
+def exponent_of(book: Book, currency: str) -> int:
+    """Decimals of a currency or of a unit of this book. Errors: `UnknownCurrency`."""
+    exponent = ISO_4217.get(currency)
+    if exponent is not None:
+        return exponent
+    unit = book.peek(Unit, currency)
+    if unit is None:
+        raise UnknownCurrency(
+            f"{currency[:20]!r} is not a currency.",
+            expected="an ISO 4217 code or a unit defined in this book",
+            got=currency[:20],
+        )
+    return unit.exponent
+
+
+def source_of(book: Book, name: str) -> Source:
+    """A transaction source by name. Errors: `UnknownSource`."""
+    source = SOURCES.get(name) or book.peek(Source, name)
+    if source is None:
+        raise UnknownSource(
+            f"{name[:40]!r} is not a transaction source.", expected=sorted(SOURCES), got=name[:40]
+        )
+    return source
+
+
+def wallet_kind_of(book: Book, name: str) -> WalletKind:
+    """A wallet kind by name. Errors: `UnknownKind`."""
+    kind = WALLET_KINDS.get(name) or book.peek(WalletKind, name)
+    if kind is None:
+        raise UnknownKind(
+            f"{name[:40]!r} is not a wallet kind.", expected=sorted(WALLET_KINDS), got=name[:40]
+        )
+    return kind
+
+
+def setting(book: Book, name: str) -> dict[str, Any]:
+    """The value of a setting, empty when it was never set."""
+    known = book.peek(Setting, name)
+    return known.value if known else {}
+
+
+class DefineUnit(Command, frozen=True, tag="setup.define_unit"):
+    """Add a unit, such as `XP` with 0 decimals."""
+
+    code: str
+    exponent: int
+    name: str
+
+
+class DefineSource(Command, frozen=True, tag="setup.define_source"):
+    """Add a transaction source with its khata category."""
+
+    name: str
+    category: str
+    money_in: KhataKind
+    money_out: KhataKind
+    against: str
+
+
+class DefineWalletKind(Command, frozen=True, tag="setup.define_wallet_kind"):
+    """Add a wallet kind. `floor`, `overdraft`: minor units that new wallets start with."""
+
+    name: str
+    title: str
+    floor: int = 0
+    overdraft: int = 0
+
+
+class Set(Command, frozen=True, tag="setup.set"):
+    """Give a setting a value: `Set("four_eyes", {"BDT": "100000.00"})`."""
+
+    name: str
+    value: dict[str, Any]
+
+
+@VERBS.handles(DefineUnit, roles=("admin",))
+def define_unit(book: Book, command: DefineUnit) -> Unit:
+    """Errors: `Invalid`, `AlreadyExists` (also for a code that ISO 4217 has)."""
+    _check_name(_UNIT, command.code, "2 to 12 capital letters or digits")
+    if command.code in ISO_4217:
+        raise AlreadyExists(f"{command.code} is an ISO 4217 currency.", got=command.code)
+    if not 0 <= command.exponent <= _MOST_DECIMALS:
+        raise Invalid("A unit has 0 to 8 decimals.", expected="0 to 8", got=command.exponent)
+    return book.add(Unit(command.code, command.exponent, command.name))
+
+
+@VERBS.handles(DefineSource, roles=("admin",))
+def define_source(book: Book, command: DefineSource) -> Source:
+    """Errors: `Invalid`, `AlreadyExists`."""
+    _check_name(_NAME, command.name, "lower-case letters, digits and _")
+    _check_name(_ACCOUNT, command.against, "an account such as expense/bonus")
+    if command.name in SOURCES:
+        raise AlreadyExists(f"The source {command.name} is built in.", got=command.name)
+    return book.add(
+        Source(
+            command.name, command.category, command.money_in, command.money_out, command.against
+        )
+    )
+
+
+@VERBS.handles(DefineWalletKind, roles=("admin",))
+def define_wallet_kind(book: Book, command: DefineWalletKind) -> WalletKind:
+    """Errors: `Invalid`, `AlreadyExists`."""
+    _check_name(_NAME, command.name, "lower-case letters, digits and _")
+    if command.name in WALLET_KINDS:
+        raise AlreadyExists(f"The wallet kind {command.name} is built in.", got=command.name)
+    if command.overdraft < 0:
+        raise Invalid("An overdraft is not negative.", expected="0 or more", got=command.overdraft)
+    return book.add(
+        WalletKind(command.name, command.title, command.floor, command.overdraft)
+    )
+
+
+@VERBS.handles(Set, roles=("admin",))
+def set_value(book: Book, command: Set) -> Setting:
+    """Errors: `Invalid`."""
+    _check_name(_NAME, command.name, "lower-case letters, digits and _")
+    known = book.peek(Setting, command.name)
+    if known is None:
+        return book.add(Setting(command.name, command.value))
+    return book.change(known, value=command.value)
+
+
+def _check_name(pattern: re.Pattern[str], name: str, expected: str) -> None:
+    if not pattern.fullmatch(name):
+        raise Invalid(f"{name[:60]!r} is not a name for this.", expected=expected, got=name[:60])

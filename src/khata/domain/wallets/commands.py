@@ -1,0 +1,281 @@
+"""Opening wallets and moving money in, out and between them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from khata.base.money import Money, to_minor, to_text
+from khata.domain.ledger import (
+    Moved,
+    account_of,
+    check_four_eyes,
+    check_owner,
+    enter,
+    house_account,
+    minor_of,
+    open_account,
+    wallet_id,
+)
+from khata.domain.setup import source_of, wallet_kind_of
+from khata.domain.wallets import rules
+from khata.domain.wallets.model import History, Wallet
+from khata.engine.accounts import Account
+from khata.engine.book import Book
+from khata.engine.command import Command, Verbs
+from khata.errors import Invalid, NotYours, SameAccount, WalletNotFound
+
+VERBS: Final = Verbs()
+_MOST_TEXT: Final = 200
+
+
+class WalletState(msgspec.Struct, frozen=True):
+    """A wallet as its caller is told of it; `id` and `path` both name it."""
+
+    id: str
+    path: str
+    owner: str
+    kind: str
+    currency: str
+    title: str
+    status: str
+    balance: str
+    available: str
+
+
+class OpenWallet(Command, frozen=True, tag="wallets.open", omit_defaults=True):
+    """Open a wallet; its kind gives the floor and overdraft it starts with.
+
+    Asking again for the same owner, kind and currency is refused with `already_exists`.
+    """
+
+    owner: str
+    currency: str
+    wallet_kind: str = "personal"
+    title: str | None = None
+
+
+class RenameWallet(Command, frozen=True, tag="wallets.rename"):
+    """Give a wallet another title."""
+
+    wallet: str
+    title: str
+
+
+class Credit(Command, frozen=True, tag="wallets.credit", omit_defaults=True):
+    """Bring money into a wallet out of a house account.
+
+    `against`: that account; left out, the source's own (for `top_up`, `cash/main`).
+    """
+
+    wallet: str
+    amount: Money
+    source: str = "top_up"
+    against: str | None = None
+    reference: str | None = None
+    note: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Debit(Command, frozen=True, tag="wallets.debit", omit_defaults=True):
+    """Take money out of a wallet into a house account; the opposite of `Credit`."""
+
+    wallet: str
+    amount: Money
+    source: str = "withdrawal"
+    against: str | None = None
+    reference: str | None = None
+    note: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Transfer(Command, frozen=True, tag="wallets.transfer", omit_defaults=True):
+    """Move money from one wallet to another, in one currency."""
+
+    wallet: str
+    to: str
+    amount: Money
+    source: str = "transfer"
+    reference: str | None = None
+    note: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class SetOpeningBalance(Command, frozen=True, tag="wallets.opening", omit_defaults=True):
+    """Bring a wallet's past in: one balanced entry against `equity/opening`."""
+
+    wallet: str
+    history: History
+    reference: str | None = None
+
+
+@VERBS.handles(OpenWallet, roles=("admin", "finance", "support", "service"))
+def open_wallet(book: Book, command: OpenWallet) -> WalletState:
+    """Errors: `Invalid`, `UnknownKind`, `UnknownCurrency`, `AlreadyExists`."""
+    kind = wallet_kind_of(book, command.wallet_kind)
+    if not rules.check_owner_name(command.owner):
+        raise Invalid(
+            "An owner's id has 1 to 128 printable characters without spaces or slashes.",
+            expected="such as alice or user-42",
+            got=command.owner[:60],
+        )
+    path = f"{command.owner}/{kind.name}/{command.currency}"
+    account = open_account(
+        book,
+        f"wallet/{path}",
+        command.currency,
+        owner=command.owner,
+        floor=kind.floor,
+        overdraft=kind.overdraft,
+    )
+    wallet = Wallet(
+        account.id,
+        command.owner,
+        kind.name,
+        account.unit,
+        _title(command.title or kind.title),
+        book.now,
+    )
+    return state_of(book.add(wallet), account)
+
+
+@VERBS.handles(RenameWallet, roles=("owner", "admin", "support", "service"))
+def rename_wallet(book: Book, command: RenameWallet) -> WalletState:
+    """Errors: `Invalid`, `WalletNotFound`, `NotYours`."""
+    account = wallet_account(book, command.wallet)
+    wallet = book.change(book.get(Wallet, account.id), title=_title(command.title))
+    return state_of(wallet, account)
+
+
+@VERBS.handles(Credit, roles=("admin", "finance", "service"))
+def credit(book: Book, command: Credit) -> Moved:
+    """Errors: those of `enter` and `account_of`."""
+    account = wallet_account(book, command.wallet)
+    return _against_house(book, command, account, -minor_of(account, command.amount), "credit")
+
+
+@VERBS.handles(Debit, roles=("admin", "finance", "service"))
+def debit(book: Book, command: Debit) -> Moved:
+    """Errors: those of `enter` and `account_of`, first of all `InsufficientFunds`."""
+    account = wallet_account(book, command.wallet)
+    return _against_house(book, command, account, minor_of(account, command.amount), "debit")
+
+
+def _against_house(
+    book: Book, command: Credit | Debit, account: Account, minor: int, type_: str
+) -> Moved:
+    check_four_eyes(book, account, abs(minor))
+    source = source_of(book, command.source)
+    house = house_account(book, command.against or source.against, account.unit)
+    return enter(
+        book,
+        ((account.id, minor), (house.id, -minor)),
+        type=type_,
+        source=source,
+        reference=command.reference,
+        note=command.note,
+        metadata=command.metadata,
+    )
+
+
+@VERBS.handles(Transfer, roles=("owner", "admin", "finance", "service"))
+def transfer(book: Book, command: Transfer) -> Moved:
+    """Errors: those of `enter` and `account_of`; `SameAccount`, `NotYours`."""
+    payer = wallet_account(book, command.wallet)
+    payee = account_of(book, command.to)
+    if payee.owner is None:
+        raise WalletNotFound(f"{command.to[:200]!r} is not a wallet.", got=command.to[:200])
+    if payer.id == payee.id:
+        raise SameAccount("Money cannot move from a wallet to itself.", wallet=command.wallet)
+    minor = minor_of(payer, command.amount)
+    minor_of(payee, command.amount)
+    check_four_eyes(book, payer, minor)
+    return enter(
+        book,
+        ((payer.id, minor), (payee.id, -minor)),
+        type="transfer",
+        source=source_of(book, command.source),
+        reference=command.reference,
+        note=command.note,
+        metadata=command.metadata,
+    )
+
+
+@VERBS.handles(SetOpeningBalance, roles=("admin", "finance", "service"))
+def set_opening_balance(book: Book, command: SetOpeningBalance) -> Moved:
+    """One entry: the wallet's net against an account for each total.
+
+    Errors: `Invalid` when nothing is given or nothing remains; `InvalidAmount`,
+    `CurrencyMismatch`; `InsufficientFunds` when the past adds up below the wallet's floor.
+    """
+    account = wallet_account(book, command.wallet)
+    totals = []
+    for name, sign in rules.named_totals(command.history):
+        money: Money = getattr(command.history, name)
+        minor = minor_of(account, money) if _is_above_zero(money, account) else 0
+        if minor:
+            totals.append((name, sign * minor))
+    net = sum(total for _, total in totals)
+    if not net:
+        raise Invalid(
+            "The totals leave nothing to open with.",
+            expected="totals whose sum is not zero",
+            got=to_text(net, account.exponent),
+        )
+    check_four_eyes(book, account, abs(net))
+    legs = [(account.id, -net)]
+    for name, total in totals:
+        house = house_account(book, f"equity/opening/{name}", account.unit)
+        legs.append((house.id, total))
+    return enter(
+        book,
+        legs,
+        type="opening",
+        source=source_of(book, "opening"),
+        reference=command.reference,
+        metered=False,
+    )
+
+
+def _is_above_zero(money: Money, account: Account) -> bool:
+    return to_minor(money.amount, account.exponent) != 0
+
+
+def wallet_account(book: Book, name: str) -> Account:
+    """The account of a wallet that the actor may act on.
+
+    Errors: `WalletNotFound`, `NotYours` (an owner learns nothing about wallets of others).
+    """
+    owner = book.actor.owner
+    try:
+        account = account_of(book, name)
+    except WalletNotFound:
+        if owner is None:
+            raise
+        raise NotYours("This wallet is not yours.", expected=owner) from None
+    if account.owner is None:
+        raise WalletNotFound(f"{name[:200]!r} is not a wallet.", got=name[:200])
+    check_owner(book, account)
+    return account
+
+
+def state_of(wallet: Wallet, account: Account) -> WalletState:
+    """The wallet as its caller is told of it."""
+    return WalletState(
+        wallet_id(account.id),
+        account.code.removeprefix("wallet/"),
+        wallet.owner,
+        wallet.kind,
+        wallet.unit,
+        wallet.title,
+        account.status,
+        to_text(account.natural, account.exponent),
+        to_text(account.available, account.exponent),
+    )
+
+
+def _title(text: str) -> str:
+    if not text.strip() or len(text) > _MOST_TEXT or "\x00" in text:
+        raise Invalid("A title has 1 to 200 characters.", expected="1 to 200", got=text[:60])
+    return text

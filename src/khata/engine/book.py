@@ -1,0 +1,315 @@
+"""The book that a handler sees: rows to read, changes to make, entries to post.
+
+Everything a handler does here lands in an overlay of its own. Success merges the overlay in the
+cache, where the next command of the batch sees it; a refusal throws it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from khata.base import ids
+from khata.base.actor import Actor
+from khata.base.clock import Instant
+from khata.base.money import MAX_MINOR
+from khata.engine import limits
+from khata.engine.accounts import SIDE, Account, Entry, Velocity
+from khata.engine.cache import ABSENT, Address, Cache, Missing
+from khata.engine.command import Command, Verbs
+from khata.engine.holds import Hold
+from khata.engine.records import Key, Record, Row, spec
+from khata.errors import AlreadyExists, AmountTooLarge, Invalid, NotFound, Unbalanced
+
+R = TypeVar("R", bound=Record)
+Leg = tuple[int, int]
+"""(account id, amount in minor units: debit positive, credit negative)."""
+
+_legs_json: Final = msgspec.json.Encoder().encode
+
+
+class Posted(msgspec.Struct, frozen=True, gc=False):
+    """An entry that was just posted: who it is, and each leg's account as it stands after it."""
+
+    seq: int
+    entry: int
+    first_leg: int
+    accounts: list[Account]
+    amounts: list[int]
+
+
+class Book:
+    """One command's view of a book, and the only way to change it.
+
+    `now`, `actor`, `seq`: given, never taken from the world. `approved`: the command was asked
+    for by one person and approved by another.
+    """
+
+    __slots__ = (
+        "_cache",
+        "_changed",
+        "_count",
+        "_entries",
+        "_leg",
+        "_rows",
+        "_verbs",
+        "actor",
+        "approved",
+        "facts",
+        "now",
+        "seq",
+    )
+
+    def __init__(
+        self,
+        cache: Cache,
+        actor: Actor,
+        now: Instant,
+        seq: int,
+        verbs: Verbs,
+    ) -> None:
+        self._cache = cache
+        self._rows: dict[Address, Record] = {}
+        self._changed: dict[Address, bool] = {}
+        self._count = 0
+        self._leg = 0
+        self._entries: list[Entry] = []
+        self._verbs = verbs
+        self.facts: dict[str, list[Row]] = {}
+        self.actor = actor
+        self.now = now
+        self.seq = seq
+        self.approved = False
+
+    # ── reading ──────────────────────────────────────────────────────────────────────
+
+    def peek(self, cls: type[R], key: Key) -> R | None:
+        """The row with this key, or None."""
+        address = (cls, key)
+        row = self._rows.get(address)
+        if row is None:
+            found = self._cache.rows.get(address, ABSENT)
+            if found is ABSENT:
+                found = self._cache.facts.get(address, ABSENT)
+                if found is ABSENT:
+                    raise Missing(row=address)
+            return found  # type: ignore[return-value]
+        return row  # type: ignore[return-value]
+
+    def get(self, cls: type[R], key: Key) -> R:
+        """The row with this key. Errors: `NotFound`."""
+        row = self.peek(cls, key)
+        if row is None:
+            raise NotFound(f"No {cls.__name__.lower()} {key!r}.", got=key)
+        return row
+
+    def find(self, cls: type[R], **where: Any) -> list[R]:
+        """All rows whose one declared column has this value, in the order of their keys."""
+        ((column, value),) = where.items()
+        known = self._cache.answers.get((cls, column, value))
+        if known is None:
+            raise Missing(question=(cls, column, value))
+        keys = set(known)
+        keys.update(key for of, key in self._rows if of is cls)
+        rows = [self.peek(cls, key) for key in sorted(keys)]
+        return [row for row in rows if row is not None and getattr(row, column) == value]
+
+    def find_one(self, cls: type[R], **where: Any) -> R | None:
+        """The one row whose unique column has this value, or None."""
+        rows = self.find(cls, **where)
+        return rows[0] if rows else None
+
+    # ── changing ─────────────────────────────────────────────────────────────────────
+
+    def new_number(self) -> int:
+        """A number that nothing else in this book has."""
+        self._count += 1
+        if self._count >= ids.PER_COMMAND:
+            raise Invalid(
+                "One command creates too many things.", expected=f"fewer than {ids.PER_COMMAND}"
+            )
+        return ids.number(self.seq, self._count)
+
+    def new_id(self, prefix: str) -> str:
+        """A readable identifier such as `hld_0x3k`."""
+        return ids.to_text(prefix, self.new_number())
+
+    def add(self, record: R) -> R:
+        """A new row. A fact joins the journal's hash; a state can be changed later.
+
+        Errors: `AlreadyExists` for a state whose key is taken.
+        """
+        shape = spec(type(record))
+        if shape.table.facts:
+            self.facts.setdefault(shape.name, []).append(shape.encode(record))
+            return record
+        address = (type(record), shape.key_of(record))
+        if self.peek(*address) is not None:
+            raise AlreadyExists(
+                f"{type(record).__name__} {address[1]!r} exists already.", got=address[1]
+            )
+        self._rows[address] = record
+        self._changed[address] = True
+        return record
+
+    def change(self, record: R, **fields: Any) -> R:
+        """A changed copy of a row, tracked."""
+        shape = spec(type(record))
+        changed = msgspec.structs.replace(record, **fields)
+        address = (type(record), shape.key_of(record))
+        self._rows[address] = changed
+        if not shape.hot or not all(name in shape.hot for name in fields):
+            self._changed[address] = True
+        return changed
+
+    def perform(self, command: Any) -> Any:
+        """Carry out another command as part of this one; its result.
+
+        Errors: `RoleRequired`, and those of the command.
+        """
+        verb = self._verbs.of(command)
+        verb.check(self.actor)
+        return verb.handler(self, command)
+
+    def read(self, raw: Mapping[str, Any]) -> Command:
+        """The command in a JSON object with `kind`. Errors: `UnknownCommand`, `Invalid`."""
+        return self._verbs.read(msgspec.json.encode(raw))
+
+    # ── posting ──────────────────────────────────────────────────────────────────────
+
+    def account(self, account_id: int) -> Account:
+        """The account, with every hold that is past its expiry released."""
+        account = self.get(Account, account_id)
+        if account.next_expiry is not None and account.next_expiry <= self.now:
+            return self._release_expired(account)
+        return account
+
+    def _release_expired(self, account: Account) -> Account:
+        released, later = 0, []
+        for hold in self.find(Hold, open_account=account.id):
+            if hold.expires_at is not None and hold.expires_at <= self.now:
+                self.change(hold, status="expired", remaining=0, open_account=None)
+                released += hold.remaining
+            elif hold.expires_at is not None:
+                later.append(hold.expires_at)
+        return self.change(
+            account, held=account.held - released, next_expiry=min(later, default=None)
+        )
+
+    def post(
+        self,
+        legs: Sequence[Leg],
+        *,
+        type: str,  # noqa: A002 - the column's name
+        source: str,
+        reference: str | None = None,
+        note: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        reverses: tuple[int, int] | None = None,
+        overdraw: bool = False,
+        metered: bool = True,
+    ) -> Posted:
+        """Post an entry. Amounts in minor units, debit positive.
+
+        `overdraw`: floors do not bind (an approved policy says so). `metered`: velocity limits
+        count it.
+
+        Errors: `Unbalanced`, `AmountTooLarge`, `AccountFrozen`, `AccountClosed`,
+        `InsufficientFunds`, `LimitExceeded`, `NotFound`.
+        """
+        first, entry = self._leg, len(self._entries)
+        postings = self.facts.get("postings")
+        if postings is None:
+            postings = self.facts["postings"] = []
+        accounts, sums = [], {}
+        for account_id, amount in legs:
+            account = self._move(self.account(account_id), amount)
+            sums[account.unit] = sums.get(account.unit, 0) + amount
+            accounts.append(account)
+            postings.append((account_id, self.seq, self._leg, entry, amount, account.balance))
+            self._leg += 1
+        if len(accounts) < 2 or any(sums.values()):  # noqa: PLR2004 - double entry
+            raise Unbalanced(
+                "An entry has two or more legs that sum to zero for each unit.",
+                expected=0,
+                got={unit: total for unit, total in sums.items() if total},
+            )
+        for account_id, amount in legs:
+            self._check(account_id, amount, overdraw=overdraw, metered=metered)
+        row = Entry(
+            self.seq,
+            entry,
+            type,
+            source,
+            reference,
+            note,
+            msgspec.json.encode(metadata, order="sorted").decode() if metadata else None,
+            first,
+            _legs_json(legs).decode(),
+            *(reverses or (None, None)),
+        )
+        self.add(row)
+        self._entries.append(row)
+        return Posted(self.seq, entry, first, accounts, [amount for _, amount in legs])
+
+    def _move(self, account: Account, amount: int) -> Account:
+        if account.status != "active":
+            limits.check_status(account)
+        balance = account.balance + amount
+        if not amount or not -MAX_MINOR <= balance <= MAX_MINOR:
+            raise AmountTooLarge(
+                f"{account.code}: a leg is not zero and no balance passes {MAX_MINOR}.",
+                expected=MAX_MINOR,
+                got=balance,
+            )
+        moved = msgspec.structs.replace(account, balance=balance)
+        self._rows[Account, account.id] = moved
+        return moved
+
+    def _check(self, account_id: int, amount: int, *, overdraw: bool, metered: bool) -> None:
+        account: Account = self._rows[Account, account_id]  # type: ignore[assignment]
+        if amount * SIDE[account.kind] > 0:
+            return
+        if account.floor is not None and not overdraw:
+            room = limits.headroom(account)
+            if room is not None and room < 0:
+                before = msgspec.structs.replace(account, balance=account.balance - amount)
+                limits.check_headroom(before, limits.leaves(account, amount))
+        if metered and account.limits:
+            self.meter(account, limits.leaves(account, amount))
+
+    def meter(self, account: Account, amount: int) -> None:
+        """Count `amount` as leaving now. Errors: `LimitExceeded`."""
+        for limit in account.limits or ():
+            known = self.peek(Velocity, (account.id, limit.window_seconds))
+            slices = known.slices if known else []
+            slices = limits.spend(limit, slices, amount, self.now, account.code)
+            if known:
+                self.change(known, slices=slices)
+            else:
+                self.add(Velocity(account.id, limit.window_seconds, slices))
+
+    # ── what the decision reads off ──────────────────────────────────────────────────
+
+    def changes(self) -> list[tuple[str, Key, str]]:
+        """[table, key, digest] of every state that was added or whose stable columns changed."""
+        found = []
+        for (cls, key), changed in self._changed.items():
+            if changed:
+                shape = spec(cls)
+                row = shape.encode(self._rows[cls, key])
+                found.append((shape.name, key, shape.digest(row)))
+        return found
+
+    def touched(self) -> list[tuple[Address, Record, bool]]:
+        """(address, row, whether stable columns changed) of every state this command left."""
+        changed = self._changed
+        return [(address, row, address in changed) for address, row in self._rows.items()]
+
+    def entries(self) -> list[Entry]:
+        """The entries posted so far."""
+        return self._entries
+
+

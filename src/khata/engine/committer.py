@@ -1,0 +1,260 @@
+"""The committer: one batch, one transaction, from the lock on the head to the commit.
+
+It owns the connection, the cache and the keys answered lately. It runs in the writer's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from khata.base.clock import Clock
+from khata.engine.cache import Address, Cache, Missing, row_of
+from khata.engine.command import Verbs
+from khata.engine.decide import Batch, decide, decide_group, probe
+from khata.engine.job import Job
+from khata.engine.journal import Receipt
+from khata.engine.records import Record, Row, spec
+from khata.engine.store import Clash, Store, Writes
+from khata.errors import BatchSkipped, BookCorrupted, KhataError, Unavailable
+
+_ROUNDS: Final = 8
+_FEW: Final = 64
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """`queue`: commands that may wait. `batch`: commands in one transaction. `rows`: rows kept
+    in memory. `patience_seconds`: how long a lost database is tried again before callers hear
+    of it. `gather_seconds`: how long a batch may wait for company that usually comes."""
+
+    queue: int = 20_000
+    batch: int = 2_000
+    rows: int = 250_000
+    keys: int = 20_000
+    patience_seconds: float = 5.0
+    gather_seconds: float = 0.002
+
+
+class Tally(msgspec.Struct):
+    """Counts since the start, for metrics."""
+
+    committed: int = 0
+    refused: int = 0
+    replayed: int = 0
+    batches: int = 0
+    reconnects: int = 0
+    reloads: int = 0
+    write_seconds: float = 0.0
+
+
+class Committer:
+    """See the module. Not thread-safe: it has one caller."""
+
+    def __init__(
+        self,
+        verbs: Verbs,
+        open_store: Callable[[], Store],
+        clock: Clock,
+        limits: Limits,
+        tally: Tally,
+    ) -> None:
+        self._verbs = verbs
+        self._kinds = {verb.kind: verb for verb in verbs}
+        self._open_store = open_store
+        self._clock = clock
+        self._limits = limits
+        self._tally = tally
+        self._store: Store | None = None
+        self._cache = Cache()
+        self._hash: bytes | None = None
+        self._keys: OrderedDict[str, tuple[bytes, Receipt]] = OrderedDict()
+        self._suspicious = False
+
+    def close(self) -> None:
+        """Give the connection up."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def commit(self, units: list[list[Job]]) -> None:
+        """Give every job its outcome, or raise with nothing changed that is known of.
+
+        A unit is one job, or several that stand and fall together.
+
+        Errors: `DatabaseUnavailable` (the next attempt looks every key up first), `StorageFull`,
+        `Broken`.
+        """
+        try:
+            self._attempt(units)
+        except Clash:
+            if self._suspicious:
+                raise BookCorrupted(
+                    "A row that should be new exists already. Run `khata verify`."
+                ) from None
+            self._suspicious = True
+            self.commit(units)
+        except KhataError as error:
+            self._suspicious = self._suspicious or isinstance(error, Unavailable)
+            self.close()
+            raise
+
+    def _attempt(self, units: list[list[Job]]) -> None:
+        if self._store is None:
+            self._store = self._open_store()
+            self._tally.reconnects += 1
+        store = self._store
+        try:
+            head = store.begin()
+            if head.hash != self._hash or len(self._cache) > self._limits.rows:
+                self._cache.clear()
+                self._tally.reloads += 1
+            batch = Batch(head, self._clock())
+            replays = self._recall(store, batch, units)
+            self._decide(store, batch, units)
+            _keep_refusals(batch, units)
+            self._store_batch(store, batch)
+        except BaseException:
+            self._cache.clear()
+            self._hash = None
+            store.rollback()
+            raise
+        self._hash = batch.hash
+        self._cache.end_batch()
+        self._suspicious = self._suspicious and replays > 0
+        self._remember(batch)
+
+    def _store_batch(self, store: Store, batch: Batch) -> None:
+        if batch.empty:
+            store.rollback()
+            return
+        started = time.perf_counter()
+        store.write(self._writes(batch))
+        store.commit()
+        self._tally.write_seconds += time.perf_counter() - started
+        self._tally.batches += 1
+        self._tally.committed += len(batch.journal)
+        self._tally.refused += len(batch.refusals)
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────
+
+    def _recall(self, store: Store, batch: Batch, units: list[list[Job]]) -> int:
+        """Tell the batch of keys answered before; how many there are.
+
+        The journal is asked only after a clash or a lost connection, or for dry runs, which
+        write nothing that could clash.
+        """
+        jobs = {job.key: job for unit in units for job in unit}
+        for key in jobs.keys() & self._keys.keys():
+            batch.receipts[key] = self._keys[key]
+        unknown = [
+            key
+            for key, job in jobs.items()
+            if key not in batch.receipts and (self._suspicious or job.dry_run)
+        ]
+        for row in store.known(unknown) if unknown else ():
+            verb = self._kinds.get(row.kind)
+            result = verb.read_result(row.result) if verb else msgspec.json.decode(row.result)
+            batch.receipts[row.key] = (row.digest, Receipt(row.seq, row.key, row.at, result))
+        self._tally.replayed += len(batch.receipts)
+        return len(batch.receipts)
+
+    def _remember(self, batch: Batch) -> None:
+        keys = self._keys
+        for row in batch.journal:
+            keys[row.key] = batch.receipts[row.key]
+        while len(keys) > self._limits.keys:
+            keys.popitem(last=False)
+
+    # ── deciding and loading ─────────────────────────────────────────────────────────
+
+    def _decide(self, store: Store, batch: Batch, units: list[list[Job]]) -> None:
+        at, rounds = 0, 0
+        while at < len(units):
+            unit = units[at]
+            try:
+                if len(unit) == 1:
+                    decide(self._verbs, self._cache, batch, unit[0])
+                else:
+                    decide_group(self._verbs, self._cache, batch, unit)
+            except Missing as signal:
+                rounds += 1
+                ahead = units[at:] if rounds <= _ROUNDS else units[at : at + _FEW]
+                jobs = (job for unit in ahead for job in unit)
+                self._load(store, [signal, *self._missed_by(batch, jobs)])
+            else:
+                at += 1
+
+    def _missed_by(self, batch: Batch, jobs: Iterable[Job]) -> list[Missing]:
+        """What these commands miss: each is tried, and nothing of it remains."""
+        missing = []
+        for job in jobs:
+            try:
+                probe(self._verbs, self._cache, batch, job)
+            except Missing as signal:
+                missing.append(signal)
+        return missing
+
+    def _load(self, store: Store, missing: list[Missing]) -> None:
+        """Bring what is missing into the cache, one query for each table or question."""
+        rows: dict[type[Record], dict[Any, None]] = {}
+        questions: dict[tuple[type[Record], str], dict[Any, None]] = {}
+        for signal in missing:
+            if signal.row is not None:
+                rows.setdefault(signal.row[0], {})[signal.row[1]] = None
+            if signal.question is not None:
+                cls, column, value = signal.question
+                questions.setdefault((cls, column), {})[value] = None
+        for cls, keys in rows.items():
+            shape = spec(cls)
+            found = {shape.key_in(row): shape.decode(row) for row in store.load(cls, list(keys))}
+            for key in keys:
+                self._cache.learn((cls, key), found.get(key))
+        for (cls, column), values in questions.items():
+            shape = spec(cls)
+            groups: dict[Any, list[tuple[Any, Record]]] = {value: [] for value in values}
+            for row in store.find(cls, column, list(values)):
+                record = shape.decode(row)
+                groups[getattr(record, column)].append((shape.key_in(row), record))
+            self._cache.answer_all(cls, column, groups)
+
+    # ── writing ──────────────────────────────────────────────────────────────────────
+
+    def _writes(self, batch: Batch) -> Writes:
+        hot = [address for address in batch.hot if address not in batch.full]
+        return Writes(
+            batch.journal,
+            batch.refusals,
+            batch.facts,
+            self._rows(batch.new),
+            self._rows(address for address in batch.full if address not in batch.new),
+            self._hot_rows(address for address in hot if address not in batch.new),
+            batch.head,
+        )
+
+    def _rows(self, addresses: Iterable[Address]) -> dict[type[Record], list[Row]]:
+        found: dict[type[Record], list[Row]] = {}
+        for address in addresses:
+            record = self._cache.rows[address]
+            if record is not None:
+                found.setdefault(address[0], []).append(row_of(record))
+        return found
+
+    def _hot_rows(self, addresses: Iterable[Address]) -> dict[type[Record], list[Row]]:
+        found: dict[type[Record], list[Row]] = {}
+        for address in addresses:
+            values = spec(address[0]).hot_values(self._cache.rows[address])
+            found.setdefault(address[0], []).append(values)
+        return found
+
+
+def _keep_refusals(batch: Batch, units: list[list[Job]]) -> None:
+    for unit in units:
+        for job in unit:
+            error = job.outcome
+            kept = isinstance(error, KhataError) and not isinstance(error, BatchSkipped)
+            if kept and not job.dry_run:
+                batch.refuse(job, error)

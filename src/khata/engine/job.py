@@ -1,0 +1,110 @@
+"""A job: one command on its way through the writer, and the ticket that waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from khata.base.actor import Actor
+from khata.engine.command import Command, Verb, digest
+from khata.engine.journal import Receipt
+from khata.errors import InvalidKey, KhataError, Timeout
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_encode: Final = msgspec.json.Encoder().encode
+
+Outcome = Receipt | KhataError
+
+
+class Job:
+    """One command. `outcome` is set once, when it is committed or refused."""
+
+    __slots__ = ("actor", "body", "command", "digest", "dry_run", "key", "outcome", "verb")
+
+    def __init__(
+        self, verb: Verb, command: Command, key: str, actor: Actor, *, dry_run: bool = False
+    ) -> None:
+        verb.check(actor)
+        body = _encode(command)
+        self.verb = verb
+        self.command = command
+        self.key = scoped_key(key, actor)
+        self.actor = actor
+        self.dry_run = dry_run
+        self.body = body.decode()
+        self.digest = digest(body)
+        self.outcome: Outcome | None = None
+
+
+class Ticket:
+    """Jobs that came together and are answered together. `atomic`: all of them or none.
+
+    The caller waits in a thread (`wait`) or, with a `loop`, in a coroutine (`future`).
+    """
+
+    __slots__ = ("_answered", "atomic", "future", "jobs", "loop")
+
+    def __init__(
+        self,
+        jobs: list[Job],
+        *,
+        atomic: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.jobs = jobs
+        self.atomic = atomic
+        self.loop = loop
+        self.future: asyncio.Future[None] | None = loop.create_future() if loop else None
+        self._answered = threading.Lock()
+        self._answered.acquire()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until every job has its outcome. Errors: `Timeout` after so many seconds."""
+        if not self._answered.acquire(timeout=timeout):
+            raise Timeout(
+                f"No answer in {timeout:g} s. The command may still be carried out: its key tells.",
+                keys=[job.key for job in self.jobs[:5]],
+            )
+
+    def answer(self) -> None:
+        """Wake the thread that waits."""
+        self._answered.release()
+
+
+def answer(tickets: Iterable[Ticket]) -> None:
+    """Wake everyone who waits for these tickets, each event loop once."""
+    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for ticket in tickets:
+        if ticket.loop is not None and ticket.future is not None:
+            loops.setdefault(ticket.loop, []).append(ticket.future)
+        else:
+            ticket.answer()
+    for loop, futures in loops.items():
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, futures)
+
+
+def _resolve(futures: list[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
+
+
+def scoped_key(key: str, actor: Actor) -> str:
+    """The key as the journal keeps it: an owner's keys are a space of their own.
+
+    Errors: `InvalidKey` unless it is 1 to 255 visible ASCII characters.
+    """
+    if type(key) is not str or not _KEY.fullmatch(key):
+        raise InvalidKey(
+            "An idempotency key has 1 to 255 visible ASCII characters.",
+            expected="1 to 255 characters from ! to ~",
+            got=str(key)[:60],
+        )
+    return f"owner:{actor.owner}/{key}" if actor.owner else key

@@ -1,0 +1,74 @@
+"""The port between the writer and a database: one book, one connection, one transaction at a time.
+
+`sqlite.py` and `postgres.py` are its adapters; one test suite runs over both. A store raises
+`DatabaseUnavailable` when the connection is gone (whether a commit happened is then unknown),
+`StorageFull` when the disk is, and `Clash` when a unique key exists already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from khata.base.clock import Instant
+from khata.engine.journal import Head, JournalRow, Refusal
+from khata.engine.records import Key, Record, Row
+
+
+class Clash(Exception):  # noqa: N818 - a signal to the writer, like `Missing`
+    """A unique key of the batch exists already: usually a command that was sent before."""
+
+
+class Writes(NamedTuple):
+    """Everything that a transaction writes, set-wise.
+
+    `facts` and `new`: rows of all columns by record class or table name. `full`: rows to be
+    replaced. `hot`: (volatile columns…, key columns…) of rows whose other columns stayed.
+    """
+
+    journal: list[JournalRow]
+    refusals: list[Refusal]
+    facts: dict[str, list[Row]]
+    new: dict[type[Record], list[Row]]
+    full: dict[type[Record], list[Row]]
+    hot: dict[type[Record], list[Row]]
+    head: Head
+
+
+class Known(NamedTuple):
+    """A journal row as the answer to its key."""
+
+    key: str
+    digest: bytes
+    kind: str
+    seq: int
+    at: Instant
+    result: str
+
+
+class Store(Protocol):
+    """One connection of one writer to one book."""
+
+    def begin(self) -> Head:
+        """Open a transaction and lock the book's head row; where the book stands."""
+
+    def load(self, cls: type[Record], keys: Sequence[Key]) -> list[Row]:
+        """The rows with these keys, in one query."""
+
+    def find(self, cls: type[Record], column: str, values: Sequence[Any]) -> list[Row]:
+        """The rows whose column has one of these values, in one query."""
+
+    def known(self, keys: Iterable[str]) -> list[Known]:
+        """The journal rows with these idempotency keys."""
+
+    def write(self, writes: Writes) -> None:
+        """Write everything and the head row. Errors: `Clash`."""
+
+    def commit(self) -> None:
+        """Make it last."""
+
+    def rollback(self) -> None:
+        """Give the transaction up; never raises."""
+
+    def close(self) -> None:
+        """Give the connection up; never raises."""
