@@ -6,6 +6,7 @@ An actor travels with every command and is written in the journal as text, `admi
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -33,7 +34,12 @@ class Actor(msgspec.Struct, frozen=True):
         return not self.roles.isdisjoint(roles)
 
     def __str__(self) -> str:
-        return f"{'+'.join(sorted(self.roles))}:{self.name}"
+        return _text(self)
+
+
+@lru_cache(maxsize=4096)
+def _text(who: Actor) -> str:
+    return f"{'+'.join(sorted(who.roles))}:{who.name}"
 
 
 def actor(text: str) -> Actor:

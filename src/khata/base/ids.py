@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _VALUES: Final = {digit: value for value, digit in enumerate(_DIGITS)}
 PER_COMMAND: Final = 4096
 """How many things of one sort a single command may create."""
@@ -23,9 +24,9 @@ def to_text(prefix: str, value: int) -> str:
     """`to_text("wal", 4096) == "wal_0400"`, in Crockford's base 32."""
     digits = ""
     while value:
-        value, rest = divmod(value, 32)
-        digits = _DIGITS[rest] + digits
-    return f"{prefix}_{digits.rjust(4, '0')}"
+        digits = _PAIRS[value & 1023] + digits
+        value >>= 10
+    return f"{prefix}_{digits.lstrip('0').rjust(4, '0')}"
 
 
 def from_text(prefix: str, text: str) -> int | None:

@@ -81,6 +81,8 @@ def to_text(minor: int, exponent: int) -> str:
     """The decimal string of minor units: `to_text(100050, 2) == "1000.50"`."""
     if not exponent:
         return str(minor)
-    sign = "-" if minor < 0 else ""
-    digits = str(abs(minor)).rjust(exponent + 1, "0")
-    return f"{sign}{digits[:-exponent]}.{digits[-exponent:]}"
+    digits = str(minor)
+    if minor < 0 or len(digits) <= exponent:
+        sign = "-" if minor < 0 else ""
+        digits = sign + str(abs(minor)).rjust(exponent + 1, "0")
+    return f"{digits[:-exponent]}.{digits[-exponent:]}"

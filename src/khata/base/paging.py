@@ -38,13 +38,18 @@ def from_cursor(text: str, *types: type) -> tuple[int | str, ...]:
         values = msgspec.json.decode(raw, type=list[int | str])
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         values = None
-    if values is None or [type(value) for value in values] != list(types):
+    if values is None or [type(v) for v in values] != list(types) or not all(map(_fits, values)):
         raise InvalidCursor(
             "That cursor is not one of this list's.",
             expected="the `next` of an earlier page",
             got=text[:60],
         )
     return tuple(values)
+
+
+def _fits(value: int | str) -> bool:
+    """Whether a database can compare a column with it."""
+    return "\x00" not in value if isinstance(value, str) else -(1 << 63) <= value < 1 << 63
 
 
 def checked_limit(limit: int) -> int:

@@ -101,7 +101,11 @@ class Entry(Record, frozen=True):
 
 
 class Posting(Record, frozen=True):
-    """One leg of an entry on its account, with the account's balance after it."""
+    """One leg of an entry on its account, with the account's balance after it.
+
+    On an account with an owner the posting is also a line of the owner's own book: `line` and
+    `category` say under what. It is one row, so the two can never disagree.
+    """
 
     account_id: int
     seq: int
@@ -109,8 +113,23 @@ class Posting(Record, frozen=True):
     entry: int
     amount: int
     balance_after: int
+    line: str | None = None
+    category: str | None = None
 
     TABLE: ClassVar = Table("postings", key=("account_id", "seq", "leg"), facts=True)
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """How a movement is called in an owner's own book when money came, and when it went.
+
+    `mirrored`: the entry undoes another; money that comes back is shown under the name under
+    which it went, so the two cancel out.
+    """
+
+    came: str
+    went: str
+    category: str
+    mirrored: bool = False
 
 
 class Velocity(Record, frozen=True):

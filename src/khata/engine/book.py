@@ -7,7 +7,7 @@ cache, where the next command of the batch sees it; a refusal throws it away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from khata.base.actor import Actor
 from khata.base.clock import Instant
 from khata.base.money import MAX_MINOR
 from khata.engine import limits
-from khata.engine.accounts import SIDE, Account, Entry, Velocity
+from khata.engine.accounts import SIDE, Account, Entry, Lines, Velocity
 from khata.engine.cache import ABSENT, Address, Cache, Missing
 from khata.engine.command import Command, Verbs
 from khata.engine.holds import Hold
@@ -27,7 +27,16 @@ R = TypeVar("R", bound=Record)
 Leg = tuple[int, int]
 """(account id, amount in minor units: debit positive, credit negative)."""
 
+_NOTHING: Final = (None, None)
 _legs_json: Final = msgspec.json.Encoder().encode
+
+
+class Touched(Protocol):
+    """Where a merge notes which states are new, changed, or changed in volatile columns only."""
+
+    new: dict[Address, None]
+    full: dict[Address, None]
+    hot: dict[Address, None]
 
 
 class Posted(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +84,7 @@ class Book:
         self._changed: dict[Address, bool] = {}
         self._count = 0
         self._leg = 0
-        self._entries: list[Entry] = []
+        self._entries: list[Row] = []
         self._verbs = verbs
         self.facts: dict[str, list[Row]] = {}
         self.actor = actor
@@ -92,9 +101,10 @@ class Book:
         if row is None:
             found = self._cache.rows.get(address, ABSENT)
             if found is ABSENT:
-                found = self._cache.facts.get(address, ABSENT)
-                if found is ABSENT:
+                fact = self._cache.fact(address)
+                if fact is None:
                     raise Missing(row=address)
+                return spec(cls).decode(fact)  # type: ignore[no-any-return]
             return found  # type: ignore[return-value]
         return row  # type: ignore[return-value]
 
@@ -111,6 +121,8 @@ class Book:
         known = self._cache.answers.get((cls, column, value))
         if known is None:
             raise Missing(question=(cls, column, value))
+        if not self._rows and len(known) <= 1:
+            return [self._cache.rows[cls, key] for key in known]  # type: ignore[misc]
         keys = set(known)
         keys.update(key for of, key in self._rows if of is cls)
         rows = [self.peek(cls, key) for key in sorted(keys)]
@@ -207,13 +219,14 @@ class Book:
         reference: str | None = None,
         note: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        lines: Lines | None = None,
         reverses: tuple[int, int] | None = None,
         overdraw: bool = False,
         metered: bool = True,
     ) -> Posted:
         """Post an entry. Amounts in minor units, debit positive.
 
-        `overdraw`: floors do not bind (an approved policy says so). `metered`: velocity limits
+        `lines`: what owners call it in their own books. `overdraw`: floors do not bind (an approved policy says so). `metered`: velocity limits
         count it.
 
         Errors: `Unbalanced`, `AmountTooLarge`, `AccountFrozen`, `AccountClosed`,
@@ -228,7 +241,14 @@ class Book:
             account = self._move(self.account(account_id), amount)
             sums[account.unit] = sums.get(account.unit, 0) + amount
             accounts.append(account)
-            postings.append((account_id, self.seq, self._leg, entry, amount, account.balance))
+            line = category = None
+            if lines is not None and account.owner is not None:
+                came = amount * SIDE[account.kind] > 0
+                line = lines.came if came is not lines.mirrored else lines.went
+                category = lines.category
+            postings.append(
+                (account_id, self.seq, self._leg, entry, amount, account.balance, line, category)
+            )
             self._leg += 1
         if len(accounts) < 2 or any(sums.values()):  # noqa: PLR2004 - double entry
             raise Unbalanced(
@@ -238,7 +258,7 @@ class Book:
             )
         for account_id, amount in legs:
             self._check(account_id, amount, overdraw=overdraw, metered=metered)
-        row = Entry(
+        row: Row = (
             self.seq,
             entry,
             type,
@@ -248,10 +268,10 @@ class Book:
             msgspec.json.encode(metadata, order="sorted").decode() if metadata else None,
             first,
             _legs_json(legs).decode(),
-            *(reverses or (None, None)),
+            *(reverses or _NOTHING),
         )
-        self.add(row)
         self._entries.append(row)
+        self.facts["entries"] = self._entries
         return Posted(self.seq, entry, first, accounts, [amount for _, amount in legs])
 
     def _move(self, account: Account, amount: int) -> Account:
@@ -293,6 +313,11 @@ class Book:
 
     # ── what the decision reads off ──────────────────────────────────────────────────
 
+    @property
+    def posted(self) -> int:
+        """How many entries were posted so far."""
+        return len(self._entries)
+
     def changes(self) -> list[tuple[str, Key, str]]:
         """[table, key, digest] of every state that was added or whose stable columns changed."""
         found = []
@@ -303,13 +328,20 @@ class Book:
                 found.append((shape.name, key, shape.digest(row)))
         return found
 
-    def touched(self) -> list[tuple[Address, Record, bool]]:
-        """(address, row, whether stable columns changed) of every state this command left."""
-        changed = self._changed
-        return [(address, row, address in changed) for address, row in self._rows.items()]
-
-    def entries(self) -> list[Entry]:
-        """The entries posted so far."""
-        return self._entries
+    def merge(self, batch: Touched) -> None:
+        """Put every row of the overlay in the cache, and note in the batch how to write it."""
+        cache, changed = self._cache, self._changed
+        for address, row in self._rows.items():
+            if address in changed:
+                if cache.rows.get(address) is None:
+                    batch.new[address] = None
+                else:
+                    batch.full[address] = None
+                cache.put(address, row)
+            else:
+                batch.hot[address] = None
+                cache.put_hot(address, row)
+        for entry in self._entries:
+            cache.put_fact((Entry, (entry[0], entry[1])), entry)
 
 

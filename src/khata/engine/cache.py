@@ -38,10 +38,12 @@ class Cache:
     def __init__(self) -> None:
         self.rows: dict[Address, Record | None] = {}
         self.answers: dict[Question, set[Key]] = {}
-        self.facts: dict[Address, Record] = {}
+        self.facts: dict[Address, Row] = {}
+        self._flying: dict[Address, Row] = {}
         self._undo: list[tuple[Address, Any]] | None = None
         self._facts_before: set[Address] = set()
         self._fresh: set[Address] = set()
+        self._fresh_flying: set[Address] = set()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -50,6 +52,7 @@ class Cache:
         """Forget everything: another writer moved the book, or a transaction was lost."""
         self.rows.clear()
         self.answers.clear()
+        self.end_batch()
         self.end_batch()
 
     def put(self, address: Address, row: Record) -> None:
@@ -62,19 +65,29 @@ class Cache:
             self._fresh.add(address)
             self._reindex(address, old, row)
 
+    def put_hot(self, address: Address, row: Record) -> None:
+        """As `put`, for a row that is here already and whose `finds` columns stayed."""
+        if self._undo is not None:
+            self._undo.append((address, self.rows[address]))
+        self.rows[address] = row
+
     def learn(self, address: Address, row: Record | None) -> None:
         """A row as the database has it, unless a command of this batch knows better."""
         self.rows.setdefault(address, row)
 
-    def put_fact(self, address: Address, row: Record) -> None:
-        """A fact of this batch, readable until `end_batch` although it is not stored yet."""
+    def put_fact(self, address: Address, row: Row) -> None:
+        """A fact of this batch, readable although it is not stored yet."""
         self.rows.pop(address, None)
         self.facts[address] = row
 
     def end_batch(self) -> None:
-        """What this batch did is in the database now."""
-        self.facts.clear()
-        self._fresh.clear()
+        """This batch is on its way; the one before it is in the database by now."""
+        self._flying, self.facts = self.facts, {}
+        self._fresh_flying, self._fresh = self._fresh, set()
+
+    def fact(self, address: Address) -> Row | None:
+        """A fact of this batch or of the one on its way."""
+        return self.facts.get(address) or self._flying.get(address)
 
     def answer_all(
         self, cls: type[Record], column: str, groups: dict[Any, list[tuple[Key, Record]]]
@@ -86,7 +99,7 @@ class Cache:
                 self.learn((cls, key), row)
                 if getattr(self.rows[cls, key], column) == value:
                     keys.add(key)
-        for of, key in self._fresh:
+        for of, key in self._fresh | self._fresh_flying:
             row = self.rows.get((of, key)) if of is cls else None
             value = getattr(row, column, ABSENT)
             if value in groups:

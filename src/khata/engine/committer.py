@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -17,13 +17,27 @@ from khata.engine.cache import Address, Cache, Missing, row_of
 from khata.engine.command import Verbs
 from khata.engine.decide import Batch, decide, decide_group, probe
 from khata.engine.job import Job
-from khata.engine.journal import Receipt
+from khata.engine.journal import Head, Receipt
 from khata.engine.records import Record, Row, spec
 from khata.engine.store import Clash, Store, Writes
-from khata.errors import BatchSkipped, BookCorrupted, KhataError, Unavailable
+from khata.errors import BatchSkipped, BookCorrupted, KhataError, Refused
 
 _ROUNDS: Final = 8
 _FEW: Final = 64
+_CROWDED: Final = 64
+"""For how many batches nothing is decided ahead after another writer was met."""
+
+
+class Moved(Exception):  # noqa: N818 - a signal between the writer's two threads
+    """Another writer came between: the book is not where this batch was decided."""
+
+
+class Decided(NamedTuple):
+    """A batch that is ready to be written."""
+
+    batch: Batch
+    writes: Writes
+
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -52,7 +66,8 @@ class Tally(msgspec.Struct):
 
 
 class Committer:
-    """See the module. Not thread-safe: it has one caller."""
+    """See the module. Its methods have one caller, the writer's thread, but for `flush`, which
+    the flight's thread calls while the next batch is decided."""
 
     def __init__(
         self,
@@ -69,16 +84,21 @@ class Committer:
         self._limits = limits
         self._tally = tally
         self._store: Store | None = None
+        self._reader: Store | None = None
         self._cache = Cache()
-        self._hash: bytes | None = None
+        self._head: Head | None = None
         self._keys: OrderedDict[str, tuple[bytes, Receipt]] = OrderedDict()
         self._suspicious = False
+        self._crowded = 0
 
     def close(self) -> None:
-        """Give the connection up."""
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        """Give the connections up."""
+        for store in (self._store, self._reader):
+            if store is not None:
+                store.close()
+        self._store = self._reader = None
+
+    # ── at once ──────────────────────────────────────────────────────────────────────
 
     def commit(self, units: list[list[Job]]) -> None:
         """Give every job its outcome, or raise with nothing changed that is known of.
@@ -98,46 +118,115 @@ class Committer:
             self._suspicious = True
             self.commit(units)
         except KhataError as error:
-            self._suspicious = self._suspicious or isinstance(error, Unavailable)
-            self.close()
+            self.give_up(error)
             raise
 
     def _attempt(self, units: list[list[Job]]) -> None:
-        if self._store is None:
-            self._store = self._open_store()
-            self._tally.reconnects += 1
-        store = self._store
+        """One transaction: lock, decide, write, commit."""
+        store = self._connected()
         try:
             head = store.begin()
-            if head.hash != self._hash or len(self._cache) > self._limits.rows:
+            if head != self._head or len(self._cache) > self._limits.rows:
                 self._cache.clear()
                 self._tally.reloads += 1
             batch = Batch(head, self._clock())
             replays = self._recall(store, batch, units)
             self._decide(store, batch, units)
             _keep_refusals(batch, units)
-            self._store_batch(store, batch)
+            self._store_batch(store, batch, self._writes(batch))
         except BaseException:
-            self._cache.clear()
-            self._hash = None
+            self._forget()
             store.rollback()
             raise
-        self._hash = batch.hash
-        self._cache.end_batch()
         self._suspicious = self._suspicious and replays > 0
-        self._remember(batch)
+        self._crowded = max(self._crowded - 1, 0)
+        self._depart(batch)
 
-    def _store_batch(self, store: Store, batch: Batch) -> None:
+    def _connected(self) -> Store:
+        if self._store is None:
+            self._store = self._open_store()
+            self._tally.reconnects += 1
+        return self._store
+
+    def _store_batch(self, store: Store, batch: Batch, writes: Writes) -> None:
         if batch.empty:
             store.rollback()
             return
         started = time.perf_counter()
-        store.write(self._writes(batch))
+        store.write(writes)
         store.commit()
+        self._count(batch, started)
+
+    def _count(self, batch: Batch, started: float) -> None:
         self._tally.write_seconds += time.perf_counter() - started
         self._tally.batches += 1
         self._tally.committed += len(batch.journal)
         self._tally.refused += len(batch.refusals)
+
+    def _forget(self) -> None:
+        self._cache.clear()
+        self._head = None
+
+    # ── ahead of time ────────────────────────────────────────────────────────────────
+
+    def ahead(self, units: list[list[Job]]) -> Decided | None:
+        """Decide a batch while the one before it is still being written.
+
+        The book is taken to be where this writer leaves it; `flush` checks that it is. None when
+        that guess would be a poor one: `commit` then does it all under the lock.
+        """
+        poor = self._head is None or self._suspicious or self._crowded
+        if poor or self._head is None or len(self._cache) > self._limits.rows:
+            return None
+        try:
+            if self._reader is None:
+                self._reader = self._open_store()
+            batch = Batch(self._head, self._clock())
+            self._recall(self._reader, batch, units)
+            self._decide(self._reader, batch, units)
+        except KhataError:
+            self._forget()
+            return None
+        _keep_refusals(batch, units)
+        return Decided(batch, self._writes(batch))
+
+    def depart(self, decided: Decided) -> None:
+        """The batch before this one has landed; this one is handed to `flush`."""
+        self._depart(decided.batch)
+
+    def _depart(self, batch: Batch) -> None:
+        self._head = batch.head
+        self._cache.end_batch()
+        self._remember(batch)
+
+    def flush(self, decided: Decided) -> None:
+        """Write what was decided, if the book is still where it was thought to be.
+
+        Errors: `Moved`, `Clash`, `DatabaseUnavailable`, `StorageFull`, `Broken`.
+        """
+        batch = decided.batch
+        if batch.empty:
+            return
+        started = time.perf_counter()
+        if not self._connected().write_after(batch.start, decided.writes):
+            raise Moved
+        self._count(batch, started)
+
+    def turn_back(self, decided: Decided, error: BaseException) -> None:
+        """A flight failed: forget what was built on it; its keys are looked up next time."""
+        self._forget()
+        for row in decided.batch.journal:
+            self._keys.pop(row[1], None)
+        if isinstance(error, Moved):
+            self._crowded = _CROWDED
+        else:
+            self._suspicious = True
+            self.give_up(error)
+
+    def give_up(self, error: BaseException) -> None:
+        """Let the connections go after an error that may have harmed them."""
+        self._suspicious = self._suspicious or not isinstance(error, Refused)
+        self.close()
 
     # ── keys ─────────────────────────────────────────────────────────────────────────
 
@@ -165,7 +254,7 @@ class Committer:
     def _remember(self, batch: Batch) -> None:
         keys = self._keys
         for row in batch.journal:
-            keys[row.key] = batch.receipts[row.key]
+            keys[row[1]] = batch.receipts[row[1]]
         while len(keys) > self._limits.keys:
             keys.popitem(last=False)
 

@@ -12,12 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from khata.base.clock import Instant
-from khata.engine.accounts import Entry
 from khata.engine.book import Book
 from khata.engine.cache import Address, Cache, Missing
 from khata.engine.command import Verbs
 from khata.engine.job import Job
-from khata.engine.journal import Head, JournalRow, Receipt, Refusal, chain, refusal_hash
+from khata.engine.journal import Head, Receipt, Refusal, chain, refusal_hash
 from khata.engine.records import Row
 from khata.errors import BatchSkipped, Broken, KeyReused, KhataError
 
@@ -34,7 +33,7 @@ class Batch:
         self.seq = head.seq
         self.hash = head.hash
         self.refusals_hash = head.refusals_hash
-        self.journal: list[JournalRow] = []
+        self.journal: list[Row] = []
         self.facts: dict[str, list[Row]] = {}
         self.new: dict[Address, None] = {}
         self.full: dict[Address, None] = {}
@@ -115,57 +114,33 @@ def decide(verbs: Verbs, cache: Cache, batch: Batch, job: Job) -> None:
     if job.dry_run:
         job.outcome = Receipt(batch.seq + 1, job.key, batch.now, result)
         return
-    _seal(cache, batch, job, book, result)
+    _seal(batch, job, book, result)
 
 
-def _seal(cache: Cache, batch: Batch, job: Job, book: Book, result: Any) -> None:
+def _seal(batch: Batch, job: Job, book: Book, result: Any) -> None:
     """Write the command in the journal and merge its overlay."""
     changes = book.changes()
     changes_text = _encode(changes).decode() if changes else None
     facts = sorted(book.facts.items())
     seq, now = book.seq, batch.now
     actor, text = str(job.actor), _encode(result).decode()
-    row = (seq, job.key, job.verb.kind, actor, now, job.body, text)
+    key, kind, body = job.key, job.verb.kind, job.body
+    row = (seq, key, kind, actor, now, body, text)
     batch.hash = chain(batch.hash, row, job.digest, changes_text, facts)
     batch.seq = seq
     batch.journal.append(
-        JournalRow(
-            seq,
-            job.key,
-            job.digest,
-            job.verb.kind,
-            actor,
-            now,
-            job.body,
-            text,
-            changes_text,
-            batch.hash,
-        )
+        (seq, key, job.digest, kind, actor, now, body, text, changes_text, batch.hash)
     )
     receipt = Receipt(seq, job.key, now, result)
     batch.receipts[job.key] = (job.digest, receipt)
     job.outcome = receipt
-    _merge(cache, batch, book)
-
-
-def _merge(cache: Cache, batch: Batch, book: Book) -> None:
-    for address, record, changed in book.touched():
-        if address not in batch.new:
-            if cache.rows.get(address) is None:
-                batch.new[address] = None
-            elif changed:
-                batch.full[address] = None
-            else:
-                batch.hot[address] = None
-        cache.put(address, record)
-    for name, rows in book.facts.items():
+    book.merge(batch)
+    for name, rows in facts:
         known = batch.facts.get(name)
         if known is None:
             batch.facts[name] = list(rows)
         else:
             known.extend(rows)
-    for entry in book.entries():
-        cache.put_fact((Entry, (entry.seq, entry.entry)), entry)
 
 
 def decide_group(verbs: Verbs, cache: Cache, batch: Batch, jobs: list[Job]) -> None:

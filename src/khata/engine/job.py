@@ -61,12 +61,13 @@ class Ticket:
         self.atomic = atomic
         self.loop = loop
         self.future: asyncio.Future[None] | None = loop.create_future() if loop else None
-        self._answered = threading.Lock()
-        self._answered.acquire()
+        self._answered = None if loop else threading.Lock()
+        if self._answered:
+            self._answered.acquire()
 
     def wait(self, timeout: float) -> None:
         """Wait until every job has its outcome. Errors: `Timeout` after so many seconds."""
-        if not self._answered.acquire(timeout=timeout):
+        if self._answered and not self._answered.acquire(timeout=timeout):
             raise Timeout(
                 f"No answer in {timeout:g} s. The command may still be carried out: its key tells.",
                 keys=[job.key for job in self.jobs[:5]],
@@ -74,7 +75,8 @@ class Ticket:
 
     def answer(self) -> None:
         """Wake the thread that waits."""
-        self._answered.release()
+        if self._answered:
+            self._answered.release()
 
 
 def answer(tickets: Iterable[Ticket]) -> None:

@@ -34,6 +34,8 @@ class Table(msgspec.Struct, frozen=True):
     `unique`: further unique column sets. `indexes`: for queries only.
     `facts`: written once. `volatile`: columns that a digest leaves out because the verifier
     computes them anew from other rows.
+
+    The last key column of a fact counts within its command, in the order of writing.
     """
 
     name: str
@@ -109,6 +111,8 @@ def _column(name: str, hint: Any) -> Column:
     arguments = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     inner = [argument for argument in arguments if argument is not type(None)]
     origin = typing.get_origin(inner[0]) or inner[0]
+    if origin is typing.Literal:  # a choice among texts is a text
+        origin = str
     return Column(name, origin, nullable=len(inner) < len(arguments))
 
 

@@ -25,11 +25,11 @@ def connect(path: str, *, readonly: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA page_size=8192")
+    connection.execute("PRAGMA page_size=4096")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA cache_size=-65536")
-    connection.execute("PRAGMA wal_autocheckpoint=8000")
+    connection.execute("PRAGMA wal_autocheckpoint=16000")
     if readonly:
         connection.execute("PRAGMA query_only=ON")
     return connection
@@ -122,7 +122,7 @@ class SqliteStore:
         statement per row would be slow beside busy threads.
         """
         with translated():
-            self._insert("journal", [_astuple(row) for row in writes.journal])
+            self._insert("journal", writes.journal)
             self._insert("refusals", [_astuple(row) for row in writes.refusals])
             for name, rows in writes.facts.items():
                 self._insert(name, rows)
@@ -137,6 +137,15 @@ class SqliteStore:
                 " WHERE id = ?",
                 (*_astuple(writes.head), self._book),
             )
+
+    def write_after(self, head: Head, writes: Writes) -> bool:
+        """As the port says."""
+        if self.begin() != head:
+            self.rollback()
+            return False
+        self.write(writes)
+        self.commit()
+        return True
 
     def _insert(self, table: str, rows: list[Row]) -> None:
         for part in self._parts(rows):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from khata.base.clock import Instant
-from khata.engine.journal import Head, JournalRow, Refusal
+from khata.engine.journal import Head, Refusal
 from khata.engine.records import Key, Record, Row
 
 
@@ -22,11 +22,11 @@ class Clash(Exception):  # noqa: N818 - a signal to the writer, like `Missing`
 class Writes(NamedTuple):
     """Everything that a transaction writes, set-wise.
 
-    `facts` and `new`: rows of all columns by record class or table name. `full`: rows to be
+    `journal`, `facts` and `new`: rows of all columns by record class or table name. `full`: rows to be
     replaced. `hot`: (volatile columns…, key columns…) of rows whose other columns stayed.
     """
 
-    journal: list[JournalRow]
+    journal: list[Row]
     refusals: list[Refusal]
     facts: dict[str, list[Row]]
     new: dict[type[Record], list[Row]]
@@ -63,6 +63,12 @@ class Store(Protocol):
 
     def write(self, writes: Writes) -> None:
         """Write everything and the head row. Errors: `Clash`."""
+
+    def write_after(self, head: Head, writes: Writes) -> bool:
+        """In a transaction of its own: write everything if the book stands at `head`.
+
+        False, with nothing written, when it does not. Errors: `Clash`.
+        """
 
     def commit(self) -> None:
         """Make it last."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from khata.base.clock import Clock
 from khata.engine.command import Verbs
-from khata.engine.committer import Committer, Limits, Tally
+from khata.engine.committer import Committer, Decided, Limits, Tally
 from khata.engine.job import Job, Ticket, answer
 from khata.engine.store import Store
 from khata.errors import (
@@ -34,6 +34,10 @@ log = structlog.get_logger("khata.writer")
 
 _STEP_SECONDS: Final = 0.0002
 _FIRST_PAUSE: Final = 0.05
+_FEW: Final = 8
+"""Below this many commands a batch gains nothing from company or from a second thread."""
+_LOOK: Final = "look"
+"""Put in the queue when a batch failed in the air, so that an idle writer hears of it."""
 
 
 class Writer:
@@ -50,11 +54,13 @@ class Writer:
         self.tally = Tally()
         self._committer = Committer(verbs, open_store, clock, self.limits, self.tally)
         self._broken: KhataError | None = None
-        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._queue: SimpleQueue[Ticket | str | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._waiting = 0
         self._closing = False
         self._usual = 1
+        self._flying: tuple[Load, Decided] | None = None
+        self._flight = Flight(self._flown)
         self._thread = threading.Thread(target=self._run, name="khata-writer", daemon=True)
         self._thread.start()
 
@@ -97,13 +103,17 @@ class Writer:
             tickets, going = self._gather()
             if tickets:
                 self._process(tickets)
+            elif going:
+                self._land()
+        self._land()
+        self._flight.close()
         self._committer.close()
 
     def _gather(self) -> tuple[list[Ticket], bool]:
         """Everything that waits, up to a batch; False when this is the end."""
         first = self._queue.get()
-        if first is None:
-            return [], False
+        if not isinstance(first, Ticket):
+            return [], first is not None
         self._linger(len(first.jobs))
         tickets, count = [first], len(first.jobs)
         while count < self.limits.batch:
@@ -113,19 +123,20 @@ class Writer:
                 break
             if ticket is None:
                 return tickets, False
-            tickets.append(ticket)
-            count += len(ticket.jobs)
+            if isinstance(ticket, Ticket):
+                tickets.append(ticket)
+                count += len(ticket.jobs)
         self._usual = count
         return tickets, True
 
     def _linger(self, count: int) -> None:
         """Callers that were answered together come back together: let them all arrive."""
-        if self._usual < 8 or self._closing:  # noqa: PLR2004 - a commit is not worth waiting for fewer
+        if self._usual < _FEW or self._closing:
             return
         deadline = time.monotonic() + self.limits.gather_seconds
-        seen = 0
+        seen = -1
         while count + self._queue.qsize() < self._usual and time.monotonic() < deadline:
-            if seen == (seen := self._queue.qsize()) and seen:
+            if seen == (seen := self._queue.qsize()):
                 break
             time.sleep(_STEP_SECONDS)
 
@@ -135,40 +146,128 @@ class Writer:
             for ticket in tickets
             for jobs in ([ticket.jobs] if ticket.atomic else [[job] for job in ticket.jobs])
         ]
-        start = 0
-        while start < len(units):
-            end, count = start, 0
-            while end < len(units) and (not count or count + len(units[end]) <= self.limits.batch):
-                count += len(units[end])
-                end += 1
-            self._settle(units[start:end])
-            start = end
-        with self._lock:
-            self._waiting -= sum(len(ticket.jobs) for ticket in tickets)
-        answer(tickets)
+        parts = list(_parts(units, self.limits.batch))
+        for part in parts[:-1]:
+            self._carry(Load(part, []))
+        self._carry(Load(parts[-1], tickets))
 
-    def _settle(self, units: list[list[Job]]) -> None:
-        """Give every job its outcome, whatever happens."""
+    def _carry(self, load: Load) -> None:
+        """Commit a load: decided ahead and handed to the flight, or all under the lock."""
+        decided = self._committer.ahead(load.units)
+        if not self._land() or decided is None:
+            self._settle(load)
+            return
+        self._committer.depart(decided)
+        self._flying = (load, decided)
+        if len(load.units) < _FEW and self._queue.empty():
+            self._flight.now(decided, load)
+            self._land()
+        else:
+            self._flight.start(decided, load)
+
+    def _land(self) -> bool:
+        """Wait for the batch in the air. False when it failed and was done again here."""
+        if self._flying is None:
+            return True
+        load, decided = self._flying
+        self._flying = None
+        error = self._flight.landed()
+        if error is None:
+            return True
+        self._committer.turn_back(decided, error)
+        self._settle(load)
+        return False
+
+    def _settle(self, load: Load) -> None:
+        """Give every job its outcome, whatever happens, and answer."""
         deadline = time.monotonic() + self.limits.patience_seconds
         pause = _FIRST_PAUSE
         while True:
             try:
-                self._committer.commit(units)
+                self._committer.commit(load.units)
             except DatabaseUnavailable as error:
                 if time.monotonic() + pause < deadline:
                     time.sleep(pause)
                     pause = min(pause * 2, 1.0)
                     continue
-                _fail(units, error)
+                _fail(load.units, error)
             except Broken as error:
                 self._broken = error
-                _fail(units, error)
+                _fail(load.units, error)
             except KhataError as error:
-                _fail(units, error)
+                _fail(load.units, error)
             except Exception as error:  # the thread must outlive any fault
                 log.exception("writer_fault")
-                _fail(units, Unavailable(f"The writer failed: {type(error).__name__}."))
-            return
+                _fail(load.units, Unavailable(f"The writer failed: {type(error).__name__}."))
+            break
+        self._answer(load)
+
+    def _answer(self, load: Load) -> None:
+        """Wake those who wait. The flight's thread calls it too."""
+        with self._lock:
+            self._waiting -= sum(len(ticket.jobs) for ticket in load.tickets)
+        answer(load.tickets)
+
+    def _flown(self, decided: Decided, load: Load) -> BaseException | None:
+        """The flight's work: write, then answer. What went wrong is left to the writer."""
+        try:
+            self._committer.flush(decided)
+        except Exception as error:  # noqa: BLE001 - handed to the other thread
+            self._queue.put(_LOOK)
+            return error
+        self._answer(load)
+        return None
+
+
+class Load(NamedTuple):
+    """Jobs for one transaction, and the tickets to answer after it."""
+
+    units: list[list[Job]]
+    tickets: list[Ticket]
+
+
+class Flight:
+    """A thread that does one thing at a time for the writer, which goes on meanwhile."""
+
+    def __init__(self, work: Callable[[Decided, Load], BaseException | None]) -> None:
+        self._work = work
+        self._orders: SimpleQueue[tuple[Decided, Load] | None] = SimpleQueue()
+        self._results: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="khata-flight", daemon=True)
+        self._thread.start()
+
+    def start(self, decided: Decided, load: Load) -> None:
+        """Begin; `landed` must be asked before the next start."""
+        self._orders.put((decided, load))
+
+    def now(self, decided: Decided, load: Load) -> None:
+        """The same, in the caller's own thread: quicker when nothing else is to be done."""
+        self._results.put(self._work(decided, load))
+
+    def landed(self) -> BaseException | None:
+        """Wait for the end; what went wrong, if anything did."""
+        return self._results.get()
+
+    def close(self) -> None:
+        """End the thread; nothing is in the air."""
+        self._orders.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (order := self._orders.get()) is not None:
+            self._results.put(self._work(*order))
+
+
+def _parts(units: list[list[Job]], most: int) -> Iterator[list[list[Job]]]:
+    """Units in parts of at most so many jobs; a longer unit is a part of its own."""
+    start = 0
+    while start < len(units):
+        end, count = start, 0
+        while end < len(units) and (not count or count + len(units[end]) <= most):
+            count += len(units[end])
+            end += 1
+        yield units[start:end]
+        start = end
 
 
 def _fail(units: list[list[Job]], error: KhataError) -> None:

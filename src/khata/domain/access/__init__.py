@@ -9,15 +9,29 @@ from khata.domain.access.commands import (
     RevokeKey,
 )
 from khata.domain.access.model import SCOPES, ApiKey, Approval
+from khata.domain.access.queries import (
+    ApprovalView,
+    KeyView,
+    approval,
+    approvals,
+    key_by_hash,
+    keys,
+)
 
 __all__ = [
     "SCOPES",
     "VERBS",
     "ApiKey",
     "Approval",
+    "ApprovalView",
     "Approve",
     "CreateKey",
+    "KeyView",
     "Reject",
     "RequestApproval",
     "RevokeKey",
+    "approval",
+    "approvals",
+    "key_by_hash",
+    "keys",
 ]

@@ -10,6 +10,7 @@ from khata.domain.holds.commands import (
     VoidGroup,
     VoidHold,
 )
+from khata.domain.holds.queries import hold, holds
 
 __all__ = [
     "VERBS",
@@ -20,4 +21,6 @@ __all__ = [
     "RaiseHold",
     "VoidGroup",
     "VoidHold",
+    "hold",
+    "holds",
 ]

@@ -1,6 +1,15 @@
 """Personal bookkeeping: every movement of an owner's money, in the owner's own account book."""
 
-from khata.domain.khata.commands import VERBS, AddKhataEntry, record
+from khata.domain.khata.commands import VERBS, AddKhataEntry
 from khata.domain.khata.model import KhataEntry
+from khata.domain.khata.queries import KhataLine, KhataTotal, khata_book, khata_totals
 
-__all__ = ["VERBS", "AddKhataEntry", "KhataEntry", "record"]
+__all__ = [
+    "VERBS",
+    "AddKhataEntry",
+    "KhataEntry",
+    "KhataLine",
+    "KhataTotal",
+    "khata_book",
+    "khata_totals",
+]

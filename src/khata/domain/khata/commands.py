@@ -1,4 +1,4 @@
-"""Writing khata lines: with each movement, and by the owner's own hand."""
+"""Khata lines by the owner's own hand; those of movements come with their postings."""
 
 from __future__ import annotations
 
@@ -8,44 +8,13 @@ from khata.base.actor import Actor
 from khata.base.clock import from_iso
 from khata.base.money import Money, to_positive_minor
 from khata.domain.khata.model import KhataEntry
-from khata.domain.setup import KhataKind, Source, exponent_of
-from khata.engine.book import Book, Posted
+from khata.domain.setup import KhataKind, exponent_of
+from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.errors import Invalid, NotYours
 
 VERBS: Final = Verbs()
 _MOST_TEXT: Final = 500
-
-
-def record(book: Book, posted: Posted, source: Source, *, mirrored: bool = False) -> None:
-    """A khata line for each leg of an entry whose account has an owner.
-
-    `mirrored`: the entry undoes another, so money that comes back is shown under the kind under
-    which it went, and the two cancel out.
-    """
-    lines = None
-    leg = posted.first_leg
-    for account, amount in zip(posted.accounts, posted.amounts, strict=True):
-        if account.owner is not None:
-            if lines is None:
-                lines = book.facts.setdefault("khata_entries", [])
-            came = (amount < 0) != mirrored
-            lines.append(
-                (
-                    account.owner,
-                    posted.seq,
-                    leg,
-                    account.id,
-                    source.money_in if came else source.money_out,
-                    source.category,
-                    -amount,
-                    account.unit,
-                    account.exponent,
-                    None,
-                    None,
-                )
-            )
-        leg += 1
 
 
 class AddKhataEntry(Command, frozen=True, tag="khata.add_entry"):
@@ -81,8 +50,6 @@ def add_entry(book: Book, command: AddKhataEntry) -> KhataEntry:
         KhataEntry(
             owner,
             book.seq,
-            0,
-            None,
             command.line,
             command.category,
             minor if command.incoming else -minor,

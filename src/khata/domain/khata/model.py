@@ -9,23 +9,20 @@ from khata.engine.records import Record, Table
 
 
 class KhataEntry(Record, frozen=True):
-    """One line of an owner's khata; `amount` is signed as the owner sees it, in minor units.
+    """A line that an owner wrote by hand; `amount` is signed as the owner sees it, minor units.
 
-    A line about a movement has the `seq` and `leg` of the posting it belongs to, which links the
-    two both ways; it is written with that posting or not at all. A manual line has no `account_id`
-    and carries the owner's own `note` and `happened_at`.
+    Lines about movements are not here: they are the postings on the owner's accounts themselves
+    (`Posting.line`, `Posting.category`), so that money and khata cannot differ.
     """
 
     owner: str
     seq: int
-    leg: int
-    account_id: int | None
     kind: KhataKind
     category: str
     amount: int
     unit: str
     exponent: int
-    note: str | None = None
-    happened_at: int | None = None
+    note: str | None
+    happened_at: int
 
-    TABLE: ClassVar = Table("khata_entries", key=("owner", "seq", "leg"), facts=True)
+    TABLE: ClassVar = Table("khata_entries", key=("owner", "seq"), facts=True)

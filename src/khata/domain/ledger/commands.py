@@ -1,7 +1,7 @@
 """Accounts, entries and reversals: what can be asked of the ledger.
 
-`enter` is the one door through which money moves: it posts the entry and writes the khata lines
-of everyone concerned. `account_of` finds what a caller names, be it a wallet or a house account.
+`enter` is the one door through which money moves: it posts the entry, and says how it is called in
+the khata of each owner concerned. `account_of` finds what a caller names, be it a wallet or a house account.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import msgspec
 
 from khata.base.actor import STAFF
 from khata.base.money import MAX_MINOR, Money, to_minor, to_positive_minor, to_text
-from khata.domain import khata
 from khata.domain.ledger import rules
 from khata.domain.ledger.model import (
     FLOORED,
@@ -27,7 +26,7 @@ from khata.domain.ledger.model import (
     wallet_key,
 )
 from khata.domain.setup import FOUR_EYES, Source, exponent_of, setting, source_of
-from khata.engine.accounts import SIDE, Account, Entry, Kind, VelocityLimit
+from khata.engine.accounts import SIDE, Account, Entry, Kind, Lines, VelocityLimit
 from khata.engine.book import Book, Leg, Posted
 from khata.engine.command import Command, Verbs
 from khata.errors import (
@@ -87,7 +86,9 @@ def account_of(book: Book, name: str, unit: str | None = None) -> Account:
 
 def _by_code(book: Book, code: str, unit: str | None) -> Account | None:
     accounts = book.find(Account, code=code)
-    if len(accounts) > 1:
+    if len(accounts) == 1:
+        return accounts[0]
+    if accounts:
         accounts = [account for account in accounts if unit in (None, account.unit)] or accounts
         if unit is None:
             raise Invalid(
@@ -172,7 +173,8 @@ def check_four_eyes(book: Book, account: Account, minor: int) -> None:
 
     Errors: `ApprovalRequired`.
     """
-    if book.approved or not book.actor.has(*STAFF) or book.actor.has("service"):
+    roles = book.actor.roles
+    if book.approved or "service" in roles or roles.isdisjoint(STAFF):
         return
     limit = setting(book, FOUR_EYES).get(account.unit)
     if limit is not None and minor > to_minor(str(limit), account.exponent):
@@ -199,12 +201,13 @@ def enter(
     overdraw: bool = False,
     metered: bool = True,
 ) -> Moved:
-    """Post an entry and write the khata lines of the owners concerned.
+    """Post an entry; on owners' accounts each posting is a line of their khata too.
 
     Errors: those of `Book.post`; `Invalid` for texts beyond their length.
     """
     if reference or note or metadata:
         _check_texts(reference, note, metadata)
+    lines = Lines(source.money_in, source.money_out, source.category, reverses is not None)
     posted = book.post(
         legs,
         type=type,
@@ -212,11 +215,11 @@ def enter(
         reference=reference,
         note=note,
         metadata=metadata,
+        lines=lines,
         reverses=reverses,
         overdraw=overdraw,
         metered=metered,
     )
-    khata.record(book, posted, source, mirrored=reverses is not None)
     return _moved(posted, type, source.name, reference)
 
 
@@ -535,7 +538,7 @@ def _keep_reversal(
 ) -> None:
     legs = msgspec.json.decode(original.legs, type=list[tuple[int, int]])
     whole = amounts == [amount for _, amount in legs]
-    by = (book.seq, len(book.entries()) - 1)
+    by = (book.seq, book.posted - 1)
     if known is None:
         book.add(Reversed(original.seq, original.entry, amounts, [by], whole))
     else:

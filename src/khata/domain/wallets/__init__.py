@@ -11,16 +11,36 @@ from khata.domain.wallets.commands import (
     WalletState,
 )
 from khata.domain.wallets.model import History, Wallet
+from khata.domain.wallets.queries import (
+    Balance,
+    Statement,
+    Transaction,
+    WalletView,
+    balance,
+    statement,
+    transactions,
+    wallet,
+    wallets,
+)
 
 __all__ = [
     "VERBS",
+    "Balance",
     "Credit",
     "Debit",
     "History",
     "OpenWallet",
     "RenameWallet",
     "SetOpeningBalance",
+    "Statement",
+    "Transaction",
     "Transfer",
     "Wallet",
     "WalletState",
+    "WalletView",
+    "balance",
+    "statement",
+    "transactions",
+    "wallet",
+    "wallets",
 ]

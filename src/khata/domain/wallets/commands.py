@@ -24,7 +24,7 @@ from khata.domain.wallets.model import History, Wallet
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
-from khata.errors import Invalid, NotYours, SameAccount, WalletNotFound
+from khata.errors import CurrencyMismatch, Invalid, NotYours, SameAccount, WalletNotFound
 
 VERBS: Final = Verbs()
 _MOST_TEXT: Final = 200
@@ -188,8 +188,13 @@ def transfer(book: Book, command: Transfer) -> Moved:
         raise WalletNotFound(f"{command.to[:200]!r} is not a wallet.", got=command.to[:200])
     if payer.id == payee.id:
         raise SameAccount("Money cannot move from a wallet to itself.", wallet=command.wallet)
+    if payee.unit != payer.unit:
+        raise CurrencyMismatch(
+            f"{payee.code} is in {payee.unit}, {payer.code} in {payer.unit}.",
+            expected=payer.unit,
+            got=payee.unit,
+        )
     minor = minor_of(payer, command.amount)
-    minor_of(payee, command.amount)
     check_four_eyes(book, payer, minor)
     return enter(
         book,

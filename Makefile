@@ -1,0 +1,87 @@
+# Khata's tasks. Each makes .venv on first use; Python 3.11 or later and make are all it takes.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# What runs the tests; `make check` measures coverage with it.
+RUN := $(BIN)/python
+# Another interpreter: make test PYTHON=/path/to/python3
+PYTHON ?=
+# Some of the tests: make test ARGS="tests/pure -k money"
+ARGS ?=
+# How long each bench runs.
+SECONDS ?= 10
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench soak lint types shape format clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# The first suitable interpreter wins; one that is too old or incomplete says so.
+$(READY): pyproject.toml constraints.txt
+	@set -e; \
+	if [ ! -x $(BIN)/python ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		found=; \
+		for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+			if command -v $$python >/dev/null 2>&1 && \
+				$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+			then found=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "Khata needs Python 3.11 or later, and found none." \
+				"Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; \
+		fi; \
+		if ! $$found -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+			echo "$$found cannot make virtual environments: its venv module is not installed." \
+				"On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+		fi; \
+		rm -rf $(VENV); \
+		$$found -m venv $(VENV); \
+	fi
+	@echo "Installing Khata into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,demo]'
+	@touch $@
+
+demo: $(READY) ## play a marketplace day, and explain it
+	@$(BIN)/khata demo
+
+test: $(READY) ## run every test (SQLite, and a PostgreSQL of its own)
+	@$(RUN) -m pytest $(ARGS)
+
+check: lint types shape ## all that must hold before a change is done
+	@$(BIN)/coverage erase
+	@$(MAKE) --no-print-directory test RUN="$(BIN)/coverage run"
+	@$(BIN)/coverage combine --quiet
+	@set -e; for shelf in base engine domain; do \
+		echo "coverage of $$shelf:"; $(BIN)/coverage report --include="*/khata/$$shelf/*"; \
+	done
+
+lint: $(READY) ## style
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+
+types: $(READY) ## types
+	@$(BIN)/mypy
+
+shape: $(READY) ## the architecture: imports, purity, sizes, words
+	@$(BIN)/python -m pytest -q tests/shape
+
+bench: $(READY) ## measure, beside the usual way of doing it
+	@$(BIN)/khata bench ledger --database sqlite --seconds $(SECONDS)
+	@$(BIN)/khata bench ledger --database postgres --seconds $(SECONDS)
+	@$(BIN)/khata bench bulk
+	@$(BIN)/khata bench http
+
+soak: $(READY) ## the long forms of the crash and property tests
+	@KHATA_SOAK=1 $(BIN)/python -m pytest $(ARGS)
+
+format: $(READY) ## rewrite what can be rewritten
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+clean: ## remove everything that was made here
+	@rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The tests of Khata. CONTRIBUTING.md says which folder a test belongs to."""

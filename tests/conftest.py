@@ -1,0 +1,97 @@
+"""What every test shares: seeds, Hypothesis profiles, a PostgreSQL server, empty databases.
+
+`make test` draws the same cases each time, from a fixed seed; `make soak` (KHATA_SOAK=1) draws
+many more, from a new one. Either says which seed it used when something fails, and
+KHATA_SEED=<number> draws the same again.
+"""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SOAK = os.environ.get("KHATA_SOAK") == "1"
+SEED = int(os.environ.get("KHATA_SEED") or (random.SystemRandom().getrandbits(32) if SOAK else 1))
+
+# No deadline: on a busy machine it would measure the neighbours. No database of examples: what a
+# run finds must depend on its seed alone.
+_ALIKE = {
+    "deadline": None,
+    "database": None,
+    "print_blob": True,
+    "suppress_health_check": [
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.data_too_large,
+    ],
+}
+settings.register_profile("check", max_examples=60, **_ALIKE)
+settings.register_profile("soak", max_examples=2000, **_ALIKE)
+settings.load_profile("soak" if SOAK else "check")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give Hypothesis the suite's seed, unless the command line has one."""
+    if config.getoption("--hypothesis-seed", None) is None:
+        config.option.hypothesis_seed = str(SEED)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs PostgreSQL; leave the long forms to `make soak`."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        asked = getattr(item, "fixturenames", ())
+        if "postgres_url" in asked or (callspec and "postgres" in callspec.params.values()):
+            item.add_marker("postgres")
+        if item.get_closest_marker("soak") and not SOAK:
+            item.add_marker(pytest.mark.skip(reason="a long form: make soak"))
+
+
+def pytest_report_header() -> str:
+    """Which seed, before the first test."""
+    return f"khata: seed {SEED}{', soak' if SOAK else ''}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which seed, beside what failed."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.write_line(f"Same cases again: KHATA_SEED={SEED}", yellow=True)
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A seed of this test's own, drawn from the suite's: for `random.Random(seed)`."""
+    return random.Random(f"{SEED} {request.node.nodeid}").getrandbits(32)
+
+
+@pytest.fixture(scope="session")
+def soak() -> bool:
+    """Whether this is the long run; a test multiplies its rounds by it."""
+    return SOAK
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The server's maintenance database; use `database_url` for a database to write into."""
+    # imported here, so that a package that does not load still gets its shape tested
+    from tests.servers import postgres_server  # noqa: PLC0415
+
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of this test's own, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'khata.db'}"
+    else:
+        # imported here for the reason given in `postgres_url`
+        from tests.servers import fresh_database  # noqa: PLC0415
+
+        with fresh_database(request.getfixturevalue("postgres_url")) as url:
+            yield url

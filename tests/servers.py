@@ -1,0 +1,46 @@
+"""The PostgreSQL server of the suite, and empty databases on it.
+
+The server is the one that `KHATA_DATABASE_URL` names (a maintenance database whose user may
+create others), or a fresh one from the wheel, stopped and removed when the suite ends.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+from khata.edge.servers import local_postgres
+
+__all__ = ["fresh_database", "local_postgres", "postgres_server"]
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """The URL of a server for the tests."""
+    named = os.environ.get("KHATA_DATABASE_URL")
+    if named:
+        yield named
+    else:
+        with local_postgres() as url:
+            yield url
+
+
+@contextmanager
+def fresh_database(server: str, template: str | None = None) -> Iterator[str]:
+    """The URL of a new database on `server`, dropped with all its connections afterwards.
+
+    `template`: the URL of a database to copy, to which nobody is connected. Without one the
+    database is empty, extensions and all.
+    """
+    name = f"khata_test_{uuid.uuid4().hex[:16]}"
+    source = make_url(template).database if template else "template0"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
