@@ -70,10 +70,7 @@ shape: $(READY) ## the architecture: imports, purity, sizes, words
 	@$(BIN)/python -m pytest -q tests/shape
 
 bench: $(READY) ## measure, beside the usual way of doing it
-	@$(BIN)/khata bench ledger --database sqlite --seconds $(SECONDS)
-	@$(BIN)/khata bench ledger --database postgres --seconds $(SECONDS)
-	@$(BIN)/khata bench bulk
-	@$(BIN)/khata bench http
+	@$(BIN)/khata bench all --seconds $(SECONDS)
 
 soak: $(READY) ## the long forms of the crash and property tests
 	@KHATA_SOAK=1 $(BIN)/python -m pytest $(ARGS)

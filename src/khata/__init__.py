@@ -1,8 +1,8 @@
 """Khata: the money machine of a marketplace. One book, one journal, one way in.
 
-    with Khata.open("sqlite:///book.db") as book:
-        book.submit(OpenWallet(owner="alice", currency="BDT"))
-        book.submit(Credit("alice/personal/BDT", Money("1000.00", "BDT")), key="top-up-1")
+with Khata.open("sqlite:///book.db") as book:
+book.submit(OpenWallet(owner="alice", currency="BDT"))
+book.submit(Credit("alice/personal/BDT", Money("1000.00", "BDT")), key="top-up-1")
 """
 
 from khata.app import Khata

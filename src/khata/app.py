@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from khata.base.actor import SYSTEM, Actor
 from khata.base.clock import Clock, system_clock
@@ -213,9 +213,7 @@ class Khata:
         with self.database.view(self.book_id, self.clock(), actor) as view:
             yield view
 
-    def query(
-        self, ask: Callable[Concatenate[View, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def query(self, ask: Callable[Concatenate[View, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """One query in a snapshot of its own: `book.query(wallets.balance, "alice/…")`."""
         with self.view() as view:
             return ask(view, *args, **kwargs)
@@ -223,7 +221,8 @@ class Khata:
 
 def _new_key() -> str:
     """A key that no one else has. It begins with the time: neighbours in time are neighbours
-    in the index, which then stays fast however long the journal gets."""
+    in the index, which then stays fast however long the journal gets.
+    """
     return f"auto-{time.time_ns():016x}{os.urandom(6).hex()}"
 
 

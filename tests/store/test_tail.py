@@ -10,10 +10,10 @@ from khata.engine.tail import Tail
 from khata.errors import Invalid
 
 
-def a_book(url, credits=5):
+def a_book(url):
     book = Khata.open(url, migrate=True)
     book.submit(OpenWallet("alice", "BDT"))
-    more(book, credits)
+    more(book, 5)
     return book
 
 

@@ -1,20 +1,22 @@
 """The verifier: a sound book is found sound, and whatever is touched is named."""
 
 import itertools
+import sqlite3
 import threading
 
 import pytest
 import sqlalchemy as sa
 
 from khata import Khata, KhataError, Money
-from khata.domain.access import CreateKey, RequestApproval
 from khata.domain.holds import CaptureHold, PlaceHold
 from khata.domain.khata import AddKhataEntry
 from khata.domain.ledger import Reverse, SetLimits
 from khata.domain.wallets import Credit, OpenWallet, Transfer
 from khata.engine.accounts import VelocityLimit
+from khata.engine.database import Database
 from khata.engine.tables import METADATA
-from khata.engine.verify import verify
+from khata.engine.verify import findings, verify
+from khata.errors import BookCorrupted
 from tests.servers import fresh_database
 from tests.store.histories import Hands, play, seeded_moves
 
@@ -101,6 +103,7 @@ def test_an_empty_book_is_sound(url):
 
 POSTING = {"account_id": ALICE, "seq": 4, "leg": 0}
 ENTRY = {"seq": 4, "entry": 0}
+LAST_ENTRY = {"seq": 9, "entry": 0}
 CASES = {
     "amount of a posting": (
         ("postings", POSTING, {"amount": 12345}),
@@ -115,8 +118,8 @@ CASES = {
         [("altered", f"postings account_id={ALICE} seq=4 leg=0")],
     ),
     "legs of an entry": (
-        ("entries", ENTRY, {"legs": f"[[{ALICE},70],[{BOB},-70]]"}),
-        [("altered", "entries seq=4 entry=0 legs")],
+        ("entries", LAST_ENTRY, {"legs": f"[[{BOB},70],[{ALICE},-70]]"}),
+        [("altered", "entries seq=9 entry=0 legs")],
     ),
     "a letter in an entry": (
         ("entries", ENTRY, {"note": "runt"}),
@@ -127,11 +130,8 @@ CASES = {
         [("hash", "journal seq=4, its entries, its postings")],
     ),
     "an entry gone": (
-        ("entries", ENTRY, {}),
-        [
-            ("missing", "entries seq=4 entry=0"),
-            ("hash", "journal seq=4, its postings"),
-        ],
+        ("entries", LAST_ENTRY, {}),
+        [("missing", "entries seq=9 entry=0"), ("hash", "journal seq=9, its postings")],
     ),
     "an owner's line": (
         ("postings", POSTING, {"line": None}),
@@ -338,7 +338,7 @@ def other(value, column):
         return not value
     if isinstance(column.type, sa.Text):
         return "[]" if value is None else value + "x"
-    return 1 if value is None else value + 1
+    return 1 if value is None else value + 1_000_000
 
 
 def cells(book):
@@ -354,7 +354,6 @@ def cells(book):
 
 UNGUARDED = {
     "books": {"id", "name", "created_at"},
-    "consumers": {"book_id", "name", "seq"},
 }
 """Columns that are no part of a book's content."""
 
@@ -368,13 +367,10 @@ def changed(book, target, column, key, value):
 
 def test_no_cell_of_any_table_can_be_touched_unnoticed(url):
     """Every column of every table, one after the other: noticed, and without a flood of words."""
-    book, clock = a_book(url), None
-    unnoticed, floods = [], []
-    with book:
-        clock = Hands()
-        book.submit(CreateKey("till", "a" * 64, ["service"], ["read"]))
-        book.submit(RequestApproval({"kind": "wallets.open", "owner": "x", "currency": "BDT"}, "?"))
-        play(book, clock, seeded_moves(5, 60), opened=("alice", "bob"))
+    unnoticed, floods, clock = [], [], Hands()
+    with Khata.open(url, f"book-{next(_numbers)}", migrate=True, clock=clock) as book:
+        play(book, clock, seeded_moves(5, 120))
+        assert {target.name for target, *_ in cells(book)} == set(METADATA.tables) - {"consumers"}
         for target, column, key, value in list(cells(book)):
             if column.name in UNGUARDED.get(target.name, {"book_id"}):
                 continue
@@ -405,6 +401,46 @@ def test_verifying_does_not_mind_work_going_on(url):
         stop.set()
         worker.join()
         assert found == [[]] * 5
+
+
+def test_bytes_that_are_no_text_any_more_are_named(tmp_path):
+    """A flipped bit in the file itself: the column is named, and what it said."""
+    path = tmp_path / "khata.db"
+    with a_book(f"sqlite:///{path}"):
+        pass
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw.close()
+    content = path.read_bytes()
+    at = content.index(b"rent", content.index(b"transfertransferrent"))
+    path.write_bytes(content[:at] + bytes([content[at] ^ 0x80]) + content[at + 1 :])
+    with Khata.open(f"sqlite:///{path}", f"book-{next(_numbers) - 1}") as book:
+        assert said(book) == [("altered", "entries seq=4 entry=0 note")]
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    """What SQLite cannot read at all is not reported as a list of rows."""
+    path = tmp_path / "khata.db"
+    with a_book(f"sqlite:///{path}") as book:
+        with sqlite3.connect(path) as raw:
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        raw.close()
+        content = path.read_bytes()
+        path.write_bytes(content[:4096] + bytes(len(content) - 4096))
+        with pytest.raises(BookCorrupted):
+            verify(Database(f"sqlite:///{path}"), book.book_id)
+
+
+def test_a_flood_is_counted_and_not_listed(url, monkeypatch):
+    """Where everything is wrong, the report stays readable."""
+    monkeypatch.setattr(findings, "MOST_LISTED", 3)
+    with a_book(url) as book:
+        target = table("entries")
+        with book.database.changing() as connection:
+            mine = target.c.book_id == book.book_id
+            connection.execute(target.update().where(mine).values(note="everything is new"))
+        report = verify(book.database, book.book_id)
+        assert (len(report.discrepancies), report.omitted) == (3, 2)
 
 
 def test_progress_counts_commands_up_to_all(url):

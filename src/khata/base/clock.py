@@ -27,8 +27,8 @@ def system_clock() -> Instant:
 def to_iso(instant: Instant) -> str:
     """`2026-01-31T09:00:00.000000Z`."""
     seconds, micros = divmod(instant, SECOND)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat()  # pads years, as strftime may not
+    return f"{moment[:19]}.{micros:06d}Z"
 
 
 def from_iso(text: str) -> Instant:
@@ -36,17 +36,20 @@ def from_iso(text: str) -> Instant:
 
     Errors: `Invalid` when it is not a date or a time with an offset.
     """
+    moment: datetime | None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None and len(text) <= len("2026-01-31"):
+            moment = moment.replace(tzinfo=UTC)
+        # in UTC it must be a year that can be written, too
+        moment = moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         moment = None
-    if moment is None or (moment.tzinfo is None and len(text) > len("2026-01-31")):
+    if moment is None:
         raise Invalid(
             f"{text[:40]!r} is not a time.",
             expected="ISO 8601 with an offset, such as 2026-01-31T09:00:00Z",
             got=text[:40],
         )
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds

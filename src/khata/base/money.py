@@ -42,9 +42,7 @@ def to_minor(amount: str, exponent: int) -> int:
         )
     whole, point, decimals = amount.partition(".")
     digits = whole[1:] if whole[:1] == "-" else whole
-    well_formed = (
-        amount.isascii() and digits.isdigit() and (decimals.isdigit() if point else True)
-    )
+    well_formed = amount.isascii() and digits.isdigit() and (decimals.isdigit() if point else True)
     if not well_formed:
         raise InvalidAmount(
             f"{amount[:40]!r} is not an amount.",

@@ -6,7 +6,7 @@ cache, where the next command of the batch sees it; a refusal throws it away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -17,7 +17,7 @@ from khata.base.clock import Instant
 from khata.base.money import MAX_MINOR
 from khata.engine import limits
 from khata.engine.accounts import SIDE, Account, Entry, Lines, Velocity
-from khata.engine.cache import ABSENT, Address, Cache, Missing
+from khata.engine.cache import ABSENT, Address, Cache, Missing, Question
 from khata.engine.command import Command, Verbs
 from khata.engine.holds import Hold
 from khata.engine.records import Key, Record, Row, spec
@@ -62,6 +62,8 @@ class Book:
         "_count",
         "_entries",
         "_leg",
+        "_made",
+        "_placed",
         "_rows",
         "_verbs",
         "actor",
@@ -82,6 +84,8 @@ class Book:
         self._cache = cache
         self._rows: dict[Address, Record] = {}
         self._changed: dict[Address, bool] = {}
+        self._placed: dict[Question, set[Key]] = {}
+        self._made: set[Key] = set()
         self._count = 0
         self._leg = 0
         self._entries: list[Row] = []
@@ -120,13 +124,19 @@ class Book:
         ((column, value),) = where.items()
         known = self._cache.answers.get((cls, column, value))
         if known is None:
-            raise Missing(question=(cls, column, value))
+            raise Missing(questions=[(cls, column, value)])
         if not self._rows and len(known) <= 1:
             return [self._cache.rows[cls, key] for key in known]  # type: ignore[misc]
-        keys = set(known)
-        keys.update(key for of, key in self._rows if of is cls)
+        keys = known.union(self._placed.get((cls, column, value), ()))
         rows = [self.peek(cls, key) for key in sorted(keys)]
         return [row for row in rows if row is not None and getattr(row, column) == value]
+
+    def foresee(self, cls: type[Record], column: str, values: Iterable[Any]) -> None:
+        """Have what `find` will be asked loaded at once; without it, it is one by one."""
+        questions = ((cls, column, value) for value in dict.fromkeys(values))
+        missing = [question for question in questions if question not in self._cache.answers]
+        if missing:
+            raise Missing(questions=missing)
 
     def find_one(self, cls: type[R], **where: Any) -> R | None:
         """The one row whose unique column has this value, or None."""
@@ -142,11 +152,15 @@ class Book:
             raise Invalid(
                 "One command creates too many things.", expected=f"fewer than {ids.PER_COMMAND}"
             )
-        return ids.number(self.seq, self._count)
+        number = ids.number(self.seq, self._count)
+        self._made.add(number)
+        return number
 
     def new_id(self, prefix: str) -> str:
         """A readable identifier such as `hld_0x3k`."""
-        return ids.to_text(prefix, self.new_number())
+        name = ids.to_text(prefix, self.new_number())
+        self._made.add(name)
+        return name
 
     def add(self, record: R) -> R:
         """A new row. A fact joins the journal's hash; a state can be changed later.
@@ -158,12 +172,13 @@ class Book:
             self.facts.setdefault(shape.name, []).append(shape.encode(record))
             return record
         address = (type(record), shape.key_of(record))
-        if self.peek(*address) is not None:
+        taken = address in self._rows if address[1] in self._made else self.peek(*address)
+        if taken:
             raise AlreadyExists(
                 f"{type(record).__name__} {address[1]!r} exists already.", got=address[1]
             )
         self._rows[address] = record
-        self._changed[address] = True
+        self._note(address, record)
         return record
 
     def change(self, record: R, **fields: Any) -> R:
@@ -173,8 +188,15 @@ class Book:
         address = (type(record), shape.key_of(record))
         self._rows[address] = changed
         if not shape.hot or not all(name in shape.hot for name in fields):
-            self._changed[address] = True
+            self._note(address, changed)
         return changed
+
+    def _note(self, address: Address, record: Record) -> None:
+        """A row is new, or its stable columns changed: `find` must know where it stands now."""
+        self._changed[address] = True
+        cls, key = address
+        for column in cls.TABLE.finds:
+            self._placed.setdefault((cls, column, getattr(record, column)), set()).add(key)
 
     def perform(self, command: Any) -> Any:
         """Carry out another command as part of this one; its result.
@@ -226,8 +248,8 @@ class Book:
     ) -> Posted:
         """Post an entry. Amounts in minor units, debit positive.
 
-        `lines`: what owners call it in their own books. `overdraw`: floors do not bind (an approved policy says so). `metered`: velocity limits
-        count it.
+        `lines`: what owners call it in their own books. `overdraw`: floors do not bind (an
+        approved policy says so). `metered`: velocity limits count it.
 
         Errors: `Unbalanced`, `AmountTooLarge`, `AccountFrozen`, `AccountClosed`,
         `InsufficientFunds`, `LimitExceeded`, `NotFound`.
@@ -236,7 +258,8 @@ class Book:
         postings = self.facts.get("postings")
         if postings is None:
             postings = self.facts["postings"] = []
-        accounts, sums = [], {}
+        accounts: list[Account] = []
+        sums: dict[str, int] = {}
         for account_id, amount in legs:
             account = self._move(self.account(account_id), amount)
             sums[account.unit] = sums.get(account.unit, 0) + amount
@@ -343,5 +366,3 @@ class Book:
                 cache.put_hot(address, row)
         for entry in self._entries:
             cache.put_fact((Entry, (entry[0], entry[1])), entry)
-
-

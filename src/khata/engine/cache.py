@@ -6,7 +6,7 @@ that is neither is *missing*: the signal `Missing` asks the writer to load it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from khata.engine.records import Key, Record, Row, spec
@@ -20,16 +20,16 @@ Question = tuple[type[Record], str, Any]
 ABSENT: Final = object()
 
 
-class Missing(BaseException):  # noqa: N818 - a signal, not an error; see its docstring
+class Missing(BaseException):
     """A row or an answer is not in memory. Handlers never see it: the writer loads and reruns.
 
     It is no `Exception`, so that no handler catches it by accident.
     """
 
-    def __init__(self, row: Address | None = None, question: Question | None = None) -> None:
+    def __init__(self, row: Address | None = None, questions: Sequence[Question] = ()) -> None:
         super().__init__()
         self.row = row
-        self.question = question
+        self.questions = questions
 
 
 class Cache:
@@ -99,11 +99,10 @@ class Cache:
                 self.learn((cls, key), row)
                 if getattr(self.rows[cls, key], column) == value:
                     keys.add(key)
-        for of, key in self._fresh | self._fresh_flying:
-            row = self.rows.get((of, key)) if of is cls else None
-            value = getattr(row, column, ABSENT)
-            if value in groups:
-                self.answers[cls, column, value].add(key)
+        for address in self._fresh | self._fresh_flying:
+            value = getattr(self.rows.get(address), column, ABSENT)
+            if address[0] is cls and value in groups:
+                self.answers[cls, column, value].add(address[1])
 
     def start_group(self) -> None:
         """From here on, changes can be taken back by `undo_group`."""

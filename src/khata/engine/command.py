@@ -36,6 +36,7 @@ class Verb:
         self.roles: Final = frozenset(roles)
         self.result: Final[type] = typing.get_type_hints(handler)["return"]
         self._results: Final = msgspec.json.Decoder(self.result)
+        self.read: Final = msgspec.json.Decoder(command).decode
 
     def check(self, actor: Actor) -> None:
         """Refuse an actor without one of the roles. Errors: `RoleRequired`."""
@@ -109,7 +110,7 @@ class Verbs:
                 got=kind[:80],
             )
         try:
-            return msgspec.json.decode(raw, type=verb.command)
+            return verb.read(raw)
         except msgspec.MsgspecError as error:
             raise Invalid(f"{kind}: {error}", expected=kind) from None
 

@@ -39,11 +39,11 @@ class Decided(NamedTuple):
     writes: Writes
 
 
-
 class Limits(msgspec.Struct, frozen=True):
     """`queue`: commands that may wait. `batch`: commands in one transaction. `rows`: rows kept
     in memory. `patience_seconds`: how long a lost database is tried again before callers hear
-    of it. `gather_seconds`: how long a batch may wait for company that usually comes."""
+    of it. `gather_seconds`: how long a batch may wait for company that usually comes.
+    """
 
     queue: int = 20_000
     batch: int = 2_000
@@ -67,7 +67,8 @@ class Tally(msgspec.Struct):
 
 class Committer:
     """See the module. Its methods have one caller, the writer's thread, but for `flush`, which
-    the flight's thread calls while the next batch is decided."""
+    the flight's thread calls while the next batch is decided.
+    """
 
     def __init__(
         self,
@@ -132,6 +133,7 @@ class Committer:
             batch = Batch(head, self._clock())
             replays = self._recall(store, batch, units)
             self._decide(store, batch, units)
+            self._check_refused(store, batch, units)
             _keep_refusals(batch, units)
             self._store_batch(store, batch, self._writes(batch))
         except BaseException:
@@ -184,11 +186,16 @@ class Committer:
             batch = Batch(self._head, self._clock())
             self._recall(self._reader, batch, units)
             self._decide(self._reader, batch, units)
-        except KhataError:
+            self._check_refused(self._reader, batch, units)
+            _keep_refusals(batch, units)
+            return Decided(batch, self._writes(batch))
+        except Clash:
+            self._suspicious = True
             self._forget()
             return None
-        _keep_refusals(batch, units)
-        return Decided(batch, self._writes(batch))
+        except Exception:  # noqa: BLE001 - whatever it is, `commit` meets it again and answers it
+            self._forget()
+            return None
 
     def depart(self, decided: Decided) -> None:
         """The batch before this one has landed; this one is handed to `flush`."""
@@ -234,7 +241,7 @@ class Committer:
         """Tell the batch of keys answered before; how many there are.
 
         The journal is asked only after a clash or a lost connection, or for dry runs, which
-        write nothing that could clash.
+        write nothing that could clash (see `_check_refused` for refusals, which do not either).
         """
         jobs = {job.key: job for unit in units for job in unit}
         for key in jobs.keys() & self._keys.keys():
@@ -250,6 +257,26 @@ class Committer:
             batch.receipts[row.key] = (row.digest, Receipt(row.seq, row.key, row.at, result))
         self._tally.replayed += len(batch.receipts)
         return len(batch.receipts)
+
+    def _check_refused(self, store: Store, batch: Batch, units: list[list[Job]]) -> None:
+        """Look for commands refused now that had been carried out under their keys before.
+
+        What succeeds a second time clashes in the journal; what is refused would not.
+
+        Errors: `Clash` when there is one.
+        """
+        if self._suspicious:  # every key was looked up
+            return
+        keys = [
+            job.key
+            for unit in units
+            for job in unit
+            if isinstance(job.outcome, KhataError)
+            and not isinstance(job.outcome, BatchSkipped)
+            and job.key not in batch.receipts
+        ]
+        if keys and store.known(keys):
+            raise Clash
 
     def _remember(self, batch: Batch) -> None:
         keys = self._keys
@@ -294,8 +321,7 @@ class Committer:
         for signal in missing:
             if signal.row is not None:
                 rows.setdefault(signal.row[0], {})[signal.row[1]] = None
-            if signal.question is not None:
-                cls, column, value = signal.question
+            for cls, column, value in signal.questions:
                 questions.setdefault((cls, column), {})[value] = None
         for cls, keys in rows.items():
             shape = spec(cls)
@@ -344,6 +370,7 @@ def _keep_refusals(batch: Batch, units: list[list[Job]]) -> None:
     for unit in units:
         for job in unit:
             error = job.outcome
-            kept = isinstance(error, KhataError) and not isinstance(error, BatchSkipped)
-            if kept and not job.dry_run:
+            if job.dry_run or isinstance(error, BatchSkipped):
+                continue
+            if isinstance(error, KhataError):
                 batch.refuse(job, error)

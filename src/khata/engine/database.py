@@ -32,9 +32,7 @@ class View:
     `now` decides what has expired, `actor` what may be seen.
     """
 
-    def __init__(
-        self, connection: sa.Connection, book_id: int, now: Instant, actor: Actor
-    ) -> None:
+    def __init__(self, connection: sa.Connection, book_id: int, now: Instant, actor: Actor) -> None:
         self._connection = connection
         self.book_id = book_id
         self.now = now

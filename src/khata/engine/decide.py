@@ -90,40 +90,44 @@ def _open(verbs: Verbs, cache: Cache, batch: Batch, job: Job) -> Book:
     return Book(cache, job.actor, batch.now, batch.seq + 1, verbs)
 
 
-def decide(verbs: Verbs, cache: Cache, batch: Batch, job: Job) -> None:
+def decide(verbs: Verbs, cache: Cache, batch: Batch, job: Job, *, preview: bool = False) -> None:
     """Carry out one job: its outcome is set, its changes are in the cache and the batch.
+
+    `preview`: the caller takes it back afterwards, so a dry run leaves its changes too.
 
     Errors: `Missing` when a row is not in memory; nothing has changed then.
     """
-    known = batch.receipts.get(job.key)
-    if known is not None:
-        job.outcome = replay(job, *known)
-        return
-    book = _open(verbs, cache, batch, job)
     try:
+        job.verb.check(job.actor)
+        known = batch.receipts.get(job.key)
+        if known is not None:
+            job.outcome = replay(job, *known)
+            return
+        book = _open(verbs, cache, batch, job)
         result = job.verb.handler(book, job.command)
+        text, changes = _encode(result).decode(), book.changes()
     except KhataError as error:
         job.outcome = error
         return
-    except Exception as error:  # noqa: BLE001 - a fault in one handler must not hurt neighbours
+    except Exception as error:  # noqa: BLE001 - a fault in one handler is that command's alone
         job.outcome = Broken(
             f"{job.verb.kind} failed inside Khata ({type(error).__name__}); nothing was written."
         )
         job.outcome.__cause__ = error
         return
-    if job.dry_run:
+    if job.dry_run and not preview:
         job.outcome = Receipt(batch.seq + 1, job.key, batch.now, result)
         return
-    _seal(batch, job, book, result)
+    _seal(batch, job, book, (result, text, changes))
 
 
-def _seal(batch: Batch, job: Job, book: Book, result: Any) -> None:
+def _seal(batch: Batch, job: Job, book: Book, done: tuple[Any, str, list[Any]]) -> None:
     """Write the command in the journal and merge its overlay."""
-    changes = book.changes()
+    result, text, changes = done
     changes_text = _encode(changes).decode() if changes else None
     facts = sorted(book.facts.items())
     seq, now = book.seq, batch.now
-    actor, text = str(job.actor), _encode(result).decode()
+    actor = str(job.actor)
     key, kind, body = job.key, job.verb.kind, job.body
     row = (seq, key, kind, actor, now, body, text)
     batch.hash = chain(batch.hash, row, job.digest, changes_text, facts)
@@ -144,7 +148,10 @@ def _seal(batch: Batch, job: Job, book: Book, result: Any) -> None:
 
 
 def decide_group(verbs: Verbs, cache: Cache, batch: Batch, jobs: list[Job]) -> None:
-    """Carry out all jobs or none. Errors: `Missing`, with nothing changed."""
+    """Carry out all jobs or none; a dry run sees what the jobs before it would change.
+
+    Errors: `Missing`, with nothing changed.
+    """
     mark = batch.mark()
     cache.start_group()
     try:
@@ -153,11 +160,13 @@ def decide_group(verbs: Verbs, cache: Cache, batch: Batch, jobs: list[Job]) -> N
         cache.undo_group()
         mark.restore(batch)
         raise
-    if failed is None:
+    if failed is None and not jobs[0].dry_run:
         cache.end_group()
         return
     cache.undo_group()
     mark.restore(batch)
+    if failed is None:
+        return
     for index, job in enumerate(jobs):
         if index != failed:
             job.outcome = BatchSkipped(
@@ -167,7 +176,7 @@ def decide_group(verbs: Verbs, cache: Cache, batch: Batch, jobs: list[Job]) -> N
 
 def _first_failure(verbs: Verbs, cache: Cache, batch: Batch, jobs: list[Job]) -> int | None:
     for index, job in enumerate(jobs):
-        decide(verbs, cache, batch, job)
+        decide(verbs, cache, batch, job, preview=True)
         if isinstance(job.outcome, KhataError):
             return index
     return None
@@ -182,7 +191,6 @@ def replay(job: Job, digest: bytes, receipt: Receipt) -> Receipt | KhataError:
             seq=receipt.seq,
         )
     return msgspec.structs.replace(receipt, replayed=True)
-
 
 
 def probe(verbs: Verbs, cache: Cache, batch: Batch, job: Job) -> None:

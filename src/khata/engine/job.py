@@ -14,9 +14,11 @@ import msgspec
 from khata.base.actor import Actor
 from khata.engine.command import Command, Verb, digest
 from khata.engine.journal import Receipt
-from khata.errors import InvalidKey, KhataError, Timeout
+from khata.errors import Invalid, InvalidKey, KhataError, Timeout
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_OWNED: Final = "owner:"
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encode: Final = msgspec.json.Encoder().encode
 
 Outcome = Receipt | KhataError
@@ -30,10 +32,8 @@ class Job:
     def __init__(
         self, verb: Verb, command: Command, key: str, actor: Actor, *, dry_run: bool = False
     ) -> None:
-        verb.check(actor)
-        body = _encode(command)
         self.verb = verb
-        self.command = command
+        self.command, body = _written(verb, command)
         self.key = scoped_key(key, actor)
         self.actor = actor
         self.dry_run = dry_run
@@ -98,10 +98,26 @@ def _resolve(futures: list[asyncio.Future[None]]) -> None:
             future.set_result(None)
 
 
+def _written(verb: Verb, command: Command) -> tuple[Command, bytes]:
+    """The command as the journal will hold it, and its JSON: what is run is what is kept.
+
+    Errors: `Invalid` for a value of a wrong type or one that no journal or database can hold.
+    """
+    try:
+        body = _encode(command)
+        command = verb.read(body)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise Invalid(f"{verb.kind}: {error}", expected=verb.kind) from None
+    if b"\\u0000" in body and _NUL.search(body):
+        raise Invalid(f"{verb.kind}: a text holds a NUL.", expected="text without NUL")
+    return command, body
+
+
 def scoped_key(key: str, actor: Actor) -> str:
     """The key as the journal keeps it: an owner's keys are a space of their own.
 
-    Errors: `InvalidKey` unless it is 1 to 255 visible ASCII characters.
+    Errors: `InvalidKey` unless it is 1 to 255 visible ASCII characters that do not reach into an
+    owner's space; `Invalid` for an owner whose name would reach into another's.
     """
     if type(key) is not str or not _KEY.fullmatch(key):
         raise InvalidKey(
@@ -109,4 +125,14 @@ def scoped_key(key: str, actor: Actor) -> str:
             expected="1 to 255 characters from ! to ~",
             got=str(key)[:60],
         )
-    return f"owner:{actor.owner}/{key}" if actor.owner else key
+    if actor.owner is None:
+        if key.startswith(_OWNED):
+            raise InvalidKey(
+                f"Keys that begin with {_OWNED} are those of owners.",
+                expected="another beginning",
+                got=key[:60],
+            )
+        return key
+    if "/" in actor.owner:
+        raise Invalid("An owner's id has no slash.", expected="such as alice", got=actor.owner[:60])
+    return f"{_OWNED}{actor.owner}/{key}"

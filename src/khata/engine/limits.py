@@ -55,7 +55,7 @@ def spend(limit: VelocityLimit, slices: Slices, amount: int, now: Instant, code:
 
     Errors: `LimitExceeded` when the window's amount or count would be passed.
     """
-    width = max(limit.window_seconds * SECOND // SLICES, 1)
+    width = -(-limit.window_seconds * SECOND // SLICES)  # rounded up: they cover the window
     current = now // width
     kept = [part for part in slices if part[0] >= current - SLICES]
     total = sum(part[1] for part in kept) + amount

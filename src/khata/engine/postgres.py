@@ -116,7 +116,7 @@ class PostgresStore:
     def begin(self) -> Head:
         """As the port says."""
         result = self._run(
-            "BEGIN; SELECT seq, hash, at, refusals, refusals_hash FROM books"
+            "BEGIN; SELECT seq, hash, at, refusals, refusals_hash FROM books"  # noqa: S608 - a number
             f" WHERE id = {self._book:d} FOR UPDATE"
         )
         if not result.ntuples:
@@ -129,7 +129,9 @@ class PostgresStore:
     def load(self, cls: type[Record], keys: Sequence[Key]) -> list[Row]:
         """As the port says."""
         key = spec(cls).table.key
-        columns = list(zip(*keys, strict=True)) if len(key) > 1 else [keys]
+        columns: list[Sequence[Any]] = [keys]
+        if len(key) > 1:
+            columns = list(zip(*keys, strict=True))
         return self._select(cls, key, columns)
 
     def find(self, cls: type[Record], column: str, values: Sequence[Any]) -> list[Row]:
@@ -202,7 +204,8 @@ class PostgresStore:
                 self._prepared[sql] = name
             formats = [Format.BINARY] * len(values)
             return _checked(
-                self._pq, self._pq.exec_prepared(name, values, formats, Format.BINARY)
+                self._pq,
+                self._pq.exec_prepared(name, values, formats, Format.BINARY),  # type: ignore[arg-type]  # None is a null
             )
 
 
@@ -254,8 +257,7 @@ def _rows(result: PGresult, types: Sequence[type]) -> list[Row]:
     columns = range(len(types))
     return [
         tuple(
-            None if (cell := get(at, column)) is None else read[column](cell)
-            for column in columns
+            None if (cell := get(at, column)) is None else read[column](cell) for column in columns
         )
         for at in range(result.ntuples)
     ]

@@ -22,8 +22,8 @@ class Clash(Exception):  # noqa: N818 - a signal to the writer, like `Missing`
 class Writes(NamedTuple):
     """Everything that a transaction writes, set-wise.
 
-    `journal`, `facts` and `new`: rows of all columns by record class or table name. `full`: rows to be
-    replaced. `hot`: (volatile columns…, key columns…) of rows whose other columns stayed.
+    `journal`, `facts`, `new`: rows of all columns, by table name or record class. `full`: rows
+    to be replaced. `hot`: (volatile columns…, key columns…) of rows whose other columns stayed.
     """
 
     journal: list[Row]

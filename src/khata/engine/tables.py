@@ -24,8 +24,8 @@ _TYPES: Final = {
 }
 
 
-def _big(name: str, **options: bool) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=False, **options)
+def _big(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False)
 
 
 def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
@@ -124,9 +124,7 @@ def table_of(cls: type[Record]) -> sa.Table:
         if columns not in unique
     ]
     columns = [_column(column) for column in shape.columns]
-    return sa.Table(
-        shape.name, METADATA, _book_id(), *columns, *rules, sqlite_with_rowid=False
-    )
+    return sa.Table(shape.name, METADATA, _book_id(), *columns, *rules, sqlite_with_rowid=False)
 
 
 ACCOUNTS: Final = table_of(Account)

@@ -11,7 +11,7 @@ from khata.base.actor import ROLES
 from khata.domain.access.model import SCOPES, ApiKey, Approval
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
-from khata.errors import ApprovalClosed, Invalid, NotFound, SameApprover
+from khata.errors import AlreadyExists, ApprovalClosed, Invalid, NotFound, SameApprover
 
 VERBS: Final = Verbs()
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -73,12 +73,14 @@ class Decision(msgspec.Struct, frozen=True):
 
 @VERBS.handles(CreateKey, roles=("admin",))
 def create_key(book: Book, command: CreateKey) -> KeyState:
-    """Errors: `Invalid`."""
+    """Errors: `Invalid`, `AlreadyExists` when another key has this secret."""
     if not _HASH.fullmatch(command.hash):
         raise Invalid("A key's hash is 64 hex digits.", expected="SHA-256 in hex")
     _check_text(command.label, "label")
     _check_subset(command.roles, tuple(role for role in ROLES if role != "owner"), "roles")
     _check_subset(command.scopes, SCOPES, "scopes")
+    if book.find(ApiKey, hash=command.hash):
+        raise AlreadyExists("Another key has this secret.", expected="a new secret")
     key = ApiKey(
         book.new_id("key"),
         command.label,
@@ -101,7 +103,10 @@ def revoke_key(book: Book, command: RevokeKey) -> KeyState:
 
 @VERBS.handles(RequestApproval, roles=("admin", "finance", "support"))
 def request_approval(book: Book, command: RequestApproval) -> Decision:
-    """Errors: `Invalid`, `UnknownCommand`, `RoleRequired` when the asker could never do it."""
+    """Who approves needs the role for it, who asks does not.
+
+    Errors: `Invalid`, `UnknownCommand`.
+    """
     _check_text(command.reason, "reason")
     inner = book.read(command.command)
     if isinstance(inner, RequestApproval | Approve | Reject):
@@ -124,9 +129,7 @@ def approve(book: Book, command: Approve) -> Decision:
     approval = _open(book, command.request)
     if _person(approval.asked_by) == book.actor.name:
         raise SameApprover("Who asked cannot approve.", asked_by=approval.asked_by)
-    book.change(
-        approval, status="approved", decided_by=str(book.actor), decided_at=book.now
-    )
+    book.change(approval, status="approved", decided_by=str(book.actor), decided_at=book.now)
     book.approved = True
     result = book.perform(book.read(msgspec.json.decode(approval.command)))
     return Decision(approval.id, "approved", msgspec.to_builtins(result))
@@ -137,9 +140,7 @@ def reject(book: Book, command: Reject) -> Decision:
     """Errors: `NotFound`, `ApprovalClosed`, `Invalid`."""
     _check_text(command.reason, "reason")
     approval = _open(book, command.request)
-    book.change(
-        approval, status="rejected", decided_by=str(book.actor), decided_at=book.now
-    )
+    book.change(approval, status="rejected", decided_by=str(book.actor), decided_at=book.now)
     return Decision(approval.id, "rejected")
 
 

@@ -14,26 +14,33 @@ from khata.base.clock import SECOND, to_iso
 from khata.base.money import Money, to_text
 from khata.domain.ledger import (
     Moved,
-    account_of,
     check_four_eyes,
     check_owner,
     check_reason,
     enter,
-    house_account,
     minor_of,
+    other_side,
+    wallet_account,
 )
-from khata.domain.ledger.model import ROOTS
 from khata.domain.setup import source_of
 from khata.engine import limits
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.engine.holds import Hold
-from khata.errors import HoldExceeded, HoldNotActive, HoldNotFound, Invalid
+from khata.errors import (
+    HoldExceeded,
+    HoldNotActive,
+    HoldNotFound,
+    Invalid,
+    NotYours,
+    SameAccount,
+)
 
 VERBS: Final = Verbs()
 _LONGEST_SECONDS: Final = 400 * 86_400
 _MOST_IN_GROUP: Final = 500
+_MOST_TEXT: Final = 500
 
 
 class HoldState(msgspec.Struct, frozen=True):
@@ -108,8 +115,10 @@ class VoidGroup(Command, frozen=True, tag="holds.void_group"):
 @VERBS.handles(PlaceHold, roles=("owner", "admin", "finance", "service"))
 def place_hold(book: Book, command: PlaceHold) -> HoldState:
     """Errors: `InsufficientFunds`, `LimitExceeded`, `AccountFrozen`, `Invalid`, `NotYours`."""
-    account = account_of(book, command.wallet)
-    check_owner(book, account)
+    for text in (command.group, command.reference):
+        if text is not None and len(text) > _MOST_TEXT:
+            raise Invalid("Group and reference have at most 500 characters.", got=text[:60])
+    account = wallet_account(book, command.wallet)
     limits.check_status(account)
     minor = minor_of(account, command.amount)
     expires_at = _expiry(book, command.expires_in_seconds)
@@ -154,7 +163,8 @@ def _set_aside(book: Book, account: Account, minor: int) -> Account:
 @VERBS.handles(CaptureHold, roles=("admin", "finance", "service"))
 def capture_hold(book: Book, command: CaptureHold) -> HoldState:
     """Errors: `HoldNotFound`, `HoldNotActive`, `HoldExceeded`, `CurrencyMismatch`, `Invalid`,
-    `AccountFrozen`."""
+    `AccountFrozen`.
+    """
     hold, account = _active(book, command.hold)
     minor = hold.remaining
     if command.amount is not None:
@@ -178,10 +188,9 @@ def _capture(
     closing = rest == 0 or (isinstance(command, CaptureHold) and command.final)
     hold = _take(book, hold, minor, closing=closing)
     target = to or source.against
-    if target.partition("/")[0] in ROOTS and not target.startswith("wallet/"):
-        payee = house_account(book, target, account.unit)
-    else:
-        payee = account_of(book, target, account.unit)
+    payee = other_side(book, target, account.unit)
+    if payee.id == account.id:
+        raise SameAccount("Money cannot move from a wallet to itself.", wallet=account.code)
     moved: Moved = enter(
         book,
         ((account.id, minor), (payee.id, -minor)),
@@ -275,7 +284,9 @@ def _group(book: Book, name: str) -> list[Hold]:
 
 
 def _active(book: Book, name: str) -> tuple[Hold, Account]:
-    hold = book.peek(Hold, name)
+    hold, owner = book.peek(Hold, name), book.actor.owner
+    if hold is None and owner is not None:
+        raise NotYours("This is not yours, or does not exist.", expected=owner)
     if hold is None:
         raise HoldNotFound(f"No hold {name[:60]!r}.", got=name[:60])
     account = book.account(hold.account_id)

@@ -15,6 +15,7 @@ from khata.errors import Invalid, NotYours
 
 VERBS: Final = Verbs()
 _MOST_TEXT: Final = 500
+_LONGEST_NAME: Final = 128
 
 
 class AddKhataEntry(Command, frozen=True, tag="khata.add_entry"):
@@ -68,4 +69,6 @@ def _whose(actor: Actor, owner: str | None) -> str:
         return actor.owner
     if owner is None:
         raise Invalid("Name the owner of this khata.", expected="owner", got=None)
+    if not 0 < len(owner) <= _LONGEST_NAME or not owner.isprintable():
+        raise Invalid("An owner's id has 1 to 128 characters.", expected="owner", got=owner[:60])
     return owner

@@ -2,6 +2,7 @@
 
 from khata.domain.ledger.commands import (
     VERBS,
+    AccountState,
     CloseAccount,
     FreezeAccount,
     LegIn,
@@ -10,6 +11,8 @@ from khata.domain.ledger.commands import (
     Reverse,
     SetLimits,
     UnfreezeAccount,
+)
+from khata.domain.ledger.entering import (
     account_of,
     check_four_eyes,
     check_owner,
@@ -18,8 +21,11 @@ from khata.domain.ledger.commands import (
     house_account,
     minor_of,
     open_account,
+    other_side,
+    wallet_account,
 )
 from khata.domain.ledger.model import (
+    ROOTS,
     Moved,
     MovedLeg,
     Reversed,
@@ -55,7 +61,9 @@ from khata.domain.ledger.queries import (
 )
 
 __all__ = [
+    "ROOTS",
     "VERBS",
+    "AccountState",
     "AccountView",
     "CloseAccount",
     "EntryStatus",
@@ -93,12 +101,14 @@ __all__ = [
     "metadata_of",
     "minor_of",
     "open_account",
+    "other_side",
     "reversal_status",
     "reversed_by",
     "span",
     "stream_entries",
     "sum_after",
     "trial_balance",
+    "wallet_account",
     "wallet_id",
     "wallet_key",
     "wallet_ref",

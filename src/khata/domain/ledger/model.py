@@ -15,15 +15,18 @@ ROOTS: Final[dict[str, Kind]] = {
     "bank": "asset",
     "receivable": "asset",
     "inventory": "asset",
+    "asset": "asset",
     "wallet": "liability",
     "escrow": "liability",
     "clearing": "liability",
     "payable": "liability",
+    "liability": "liability",
     "equity": "equity",
     "revenue": "revenue",
     "expense": "expense",
 }
-"""The first word of an account's code decides its kind."""
+"""The first word of an account's code decides its kind. `asset` and `liability` are for accounts
+that fit no narrower word, such as those of another system's books."""
 
 FLOORED: Final = frozenset({"escrow"})
 """House accounts that cannot go below zero, whatever is asked."""
@@ -46,12 +49,15 @@ class Reversed(Record, frozen=True):
 
 
 class MovedLeg(msgspec.Struct, frozen=True, gc=False):
-    """What an entry did to one account. Decimal strings, on the account's normal side."""
+    """What an entry did to one account. Decimal strings, on the account's normal side.
+
+    An owner is not told the balances of accounts that are not theirs: they are None.
+    """
 
     account: str
     amount: str
-    balance_before: str
-    balance_after: str
+    balance_before: str | None
+    balance_after: str | None
 
 
 class Moved(msgspec.Struct, frozen=True):

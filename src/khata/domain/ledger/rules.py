@@ -24,9 +24,7 @@ def share(amount: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def reversal_legs(
-    amounts: Sequence[int], done: Sequence[int], wanted: int | None
-) -> list[int]:
+def reversal_legs(amounts: Sequence[int], done: Sequence[int], wanted: int | None) -> list[int]:
     """What a reversal posts on each leg, in minor units.
 
     `amounts`: the entry's legs; `done`: how much of each was reversed before, in the same signs.
@@ -48,6 +46,4 @@ def reversal_legs(
         )
     debits = iter(share(wanted, [part for part in left if part > 0]))
     credits_ = iter(share(wanted, [-part for part in left if part < 0]))
-    return [
-        -next(debits) if part > 0 else next(credits_) if part < 0 else 0 for part in left
-    ]
+    return [-next(debits) if part > 0 else next(credits_) if part < 0 else 0 for part in left]

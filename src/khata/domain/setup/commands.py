@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from khata.base.money import MAX_MINOR, to_minor
 from khata.base.units import ISO_4217
 from khata.domain.setup.model import (
+    FOUR_EYES,
     SOURCES,
     WALLET_KINDS,
     KhataKind,
@@ -120,9 +122,7 @@ def define_source(book: Book, command: DefineSource) -> Source:
     if command.name in SOURCES:
         raise AlreadyExists(f"The source {command.name} is built in.", got=command.name)
     return book.add(
-        Source(
-            command.name, command.category, command.money_in, command.money_out, command.against
-        )
+        Source(command.name, command.category, command.money_in, command.money_out, command.against)
     )
 
 
@@ -132,17 +132,22 @@ def define_wallet_kind(book: Book, command: DefineWalletKind) -> WalletKind:
     _check_name(_NAME, command.name, "lower-case letters, digits and _")
     if command.name in WALLET_KINDS:
         raise AlreadyExists(f"The wallet kind {command.name} is built in.", got=command.name)
-    if command.overdraft < 0:
-        raise Invalid("An overdraft is not negative.", expected="0 or more", got=command.overdraft)
-    return book.add(
-        WalletKind(command.name, command.title, command.floor, command.overdraft)
-    )
+    if not 0 <= command.overdraft <= MAX_MINOR or abs(command.floor) > MAX_MINOR:
+        raise Invalid(
+            "An overdraft is not negative, and neither it nor a floor passes what a book holds.",
+            expected=MAX_MINOR,
+            got=[command.floor, command.overdraft],
+        )
+    return book.add(WalletKind(command.name, command.title, command.floor, command.overdraft))
 
 
 @VERBS.handles(Set, roles=("admin",))
 def set_value(book: Book, command: Set) -> Setting:
-    """Errors: `Invalid`."""
+    """Errors: `Invalid`; for `four_eyes` also those of an amount and its currency."""
     _check_name(_NAME, command.name, "lower-case letters, digits and _")
+    if command.name == FOUR_EYES:
+        for currency, limit in command.value.items():
+            to_minor(limit, exponent_of(book, currency))
     known = book.peek(Setting, command.name)
     if known is None:
         return book.add(Setting(command.name, command.value))

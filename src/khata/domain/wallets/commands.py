@@ -11,11 +11,11 @@ from khata.domain.ledger import (
     Moved,
     account_of,
     check_four_eyes,
-    check_owner,
     enter,
     house_account,
     minor_of,
     open_account,
+    wallet_account,
     wallet_id,
 )
 from khata.domain.setup import source_of, wallet_kind_of
@@ -24,7 +24,7 @@ from khata.domain.wallets.model import History, Wallet
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
-from khata.errors import CurrencyMismatch, Invalid, NotYours, SameAccount, WalletNotFound
+from khata.errors import CurrencyMismatch, Invalid, SameAccount, WalletNotFound
 
 VERBS: Final = Verbs()
 _MOST_TEXT: Final = 200
@@ -116,7 +116,8 @@ def open_wallet(book: Book, command: OpenWallet) -> WalletState:
     kind = wallet_kind_of(book, command.wallet_kind)
     if not rules.check_owner_name(command.owner):
         raise Invalid(
-            "An owner's id has 1 to 128 printable characters without spaces or slashes.",
+            "An owner's id has 1 to 128 printable characters without spaces or slashes, and is not"
+            " a word with which house accounts begin.",
             expected="such as alice or user-42",
             got=command.owner[:60],
         )
@@ -245,24 +246,6 @@ def set_opening_balance(book: Book, command: SetOpeningBalance) -> Moved:
 
 def _is_above_zero(money: Money, account: Account) -> bool:
     return to_minor(money.amount, account.exponent) != 0
-
-
-def wallet_account(book: Book, name: str) -> Account:
-    """The account of a wallet that the actor may act on.
-
-    Errors: `WalletNotFound`, `NotYours` (an owner learns nothing about wallets of others).
-    """
-    owner = book.actor.owner
-    try:
-        account = account_of(book, name)
-    except WalletNotFound:
-        if owner is None:
-            raise
-        raise NotYours("This wallet is not yours.", expected=owner) from None
-    if account.owner is None:
-        raise WalletNotFound(f"{name[:200]!r} is not a wallet.", got=name[:200])
-    check_owner(book, account)
-    return account
 
 
 def state_of(wallet: Wallet, account: Account) -> WalletState:

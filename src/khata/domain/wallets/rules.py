@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from khata.domain.ledger import ROOTS
 from khata.domain.wallets.model import History
 
 PARTS: Final[tuple[tuple[str, int], ...]] = (
@@ -23,8 +24,15 @@ def named_totals(history: History) -> list[tuple[str, int]]:
 
 
 def check_owner_name(owner: str) -> bool:
-    """Whether an owner's id can be part of an account's code."""
-    return 0 < len(owner) <= 128 and not any(  # noqa: PLR2004 - length of one part of a code
-        character.isspace() or character == "/" or not character.isprintable()
-        for character in owner
+    """Whether an owner's id can be part of an account's code.
+
+    A name with which house accounts begin would make a wallet's path ambiguous.
+    """
+    return (
+        0 < len(owner) <= 128
+        and owner not in ROOTS
+        and not any(
+            character.isspace() or character == "/" or not character.isprintable()
+            for character in owner
+        )
     )

@@ -1,27 +1,44 @@
-"""What a load is made of and what it measured: requests, callers taking turns, and the figures.
+"""What a load is made of and what it measured: transfers drawn by chance, samples, figures.
 
-Callers form a closed loop: each sends its next request as soon as its last one is answered. A
-caller is only the moment at which it began to wait, kept in a queue; the threads that serve the
-requests take the one that waited longest. So five hundred callers cost the measured code no
-threads of their own.
+Both sides of a bench get the same transfers in the same order, under the same sequential keys, and
+both are measured the same way: requests answered, divided by the time until the last answer.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-OPENING = 100_000_000
+OPENING: Final = 100_000_000
 """What every account of a load begins with, in minor units."""
+DRAWS: Final = 20_000
+"""Transfers that are drawn before a run; callers go through them again and again."""
+CURRENCY: Final = "BDT"
+EXPONENT: Final = 2
+NOTE: Final = "a transfer"
+
+
+class Draw(NamedTuple):
+    """A transfer between accounts 1 … n; `amount` in minor units."""
+
+    source: int
+    target: int
+    amount: int
+    reference: str
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One slice of a run, in seconds: the latency of each request, and how long it all took."""
+
+    latencies: list[float]
+    elapsed: float
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """The outcome of one run: requests per second, and how long one of them took."""
+    """The outcome of a run: requests per second, and how long one of them took."""
 
     rate: float
     p50_ms: float
@@ -29,13 +46,36 @@ class Figures(msgspec.Struct, frozen=True):
     done: int
 
 
-class Transfer(msgspec.Struct, frozen=True):
-    """One request of the load: an amount from one account to another, under its own key."""
+class Side(Protocol):
+    """One of the two that are compared."""
 
-    key: str
-    source: int
-    target: int
-    amount: int
+    def load(self, draws: Sequence[Draw], *, callers: int, seconds: float) -> Sample:
+        """Let `callers` each send their next transfer as soon as the last one is answered."""
+
+    def check(self) -> None:
+        """What was written adds up. Errors: `BookCorrupted`."""
+
+
+def draws(seed: int, accounts: int, *, hot: bool, count: int = DRAWS) -> list[Draw]:
+    """Transfers drawn by chance; hot ones all pay into account 1."""
+    chance = Random(seed)
+    drawn = []
+    for number in range(count):
+        target = 1 if hot else chance.randint(1, accounts)
+        source = chance.randint(1, accounts - 1)
+        source += source >= target
+        drawn.append(Draw(source, target, chance.randint(1, 1000), f"order-{number:06d}"))
+    return drawn
+
+
+def path_of(account: int) -> str:
+    """The wallet of an account of the load, as its owner writes it."""
+    return f"user-{account:06d}/personal/{CURRENCY}"
+
+
+def key_of(number: int) -> str:
+    """An idempotency key. Neighbours in time are neighbours in the index, on both sides."""
+    return f"bench-{number:014d}"
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
@@ -46,60 +86,13 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[rank]
 
 
-def figures_of(latencies: Sequence[float], elapsed: float) -> Figures:
-    """The figures of a run from every request's latency and the run's length, in seconds."""
-    ordered = sorted(latencies)
+def figures_of(samples: Sequence[Sample]) -> Figures:
+    """The figures of a run from all of its slices."""
+    ordered = sorted(latency for sample in samples for latency in sample.latencies)
+    elapsed = sum(sample.elapsed for sample in samples)
     return Figures(
-        rate=len(ordered) / elapsed if elapsed > 0 else 0.0,
-        p50_ms=percentile(ordered, 0.50) * 1000,
-        p99_ms=percentile(ordered, 0.99) * 1000,
+        rate=round(len(ordered) / elapsed, 1) if elapsed > 0 else 0.0,
+        p50_ms=round(percentile(ordered, 0.50) * 1000, 2),
+        p99_ms=round(percentile(ordered, 0.99) * 1000, 2),
         done=len(ordered),
     )
-
-
-def a_transfer(random: Random, accounts: int, *, hot: bool) -> Transfer:
-    """A random transfer between accounts 1 … `accounts`; a hot one always pays into account 1."""
-    target = 1 if hot else random.randint(1, accounts)
-    source = random.randint(1, accounts - 1)
-    if source >= target:
-        source += 1
-    return Transfer(f"{random.getrandbits(128):032x}", source, target, random.randint(1, 1000))
-
-
-def closed_loop(
-    workers: Sequence[Callable[[Transfer], None]],
-    *,
-    callers: int,
-    seconds: float,
-    accounts: int,
-    hot: bool,
-) -> Figures:
-    """Let `callers` take turns at the workers, one thread each, for some seconds."""
-    begun = time.perf_counter()
-    waiting = deque([begun] * callers)
-    latencies: list[float] = []
-    failures: list[BaseException] = []
-
-    def serve(number: int, work: Callable[[Transfer], None]) -> None:
-        random = Random(number)
-        try:
-            while not failures and time.perf_counter() < begun + seconds:
-                since = waiting.popleft()
-                work(a_transfer(random, accounts, hot=hot))
-                answered = time.perf_counter()
-                latencies.append(answered - since)
-                waiting.append(answered)
-        except BaseException as failure:  # handed to the caller of closed_loop below
-            failures.append(failure)
-
-    threads = [
-        threading.Thread(target=serve, args=(number, work), name=f"baseline-{number}")
-        for number, work in enumerate(workers[:callers])
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return figures_of(latencies, time.perf_counter() - begun)

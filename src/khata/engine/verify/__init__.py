@@ -10,6 +10,9 @@ accounts, owners' lines, reversals, the refusals' own chain.
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
+
+import msgspec
 
 from khata.engine.accounts import Account
 from khata.engine.database import Database
@@ -18,7 +21,7 @@ from khata.engine.records import spec
 from khata.engine.verify.audit import check_refusals, check_reversals
 from khata.engine.verify.balances import Balances
 from khata.engine.verify.findings import Discrepancy, Findings, Report
-from khata.engine.verify.snapshot import Snapshot, snapshot
+from khata.engine.verify.snapshot import Snapshot, Unreadable, snapshot
 from khata.engine.verify.states import States
 from khata.engine.verify.walk import Progress, Walk
 
@@ -37,13 +40,28 @@ def verify(
     `expect`: a head noted earlier, (seq, hash), that the book must still contain. `progress` is
     told (commands verified, commands in all) now and then.
 
-    Errors: `DatabaseUnavailable`. Discrepancies are in the report, not raised.
+    Errors: `DatabaseUnavailable`; `BookCorrupted` when the database itself can no longer read
+    its file. Discrepancies are in the report, not raised.
     """
     started = time.perf_counter()
-    with snapshot(database, book_id) as reader:
+    options = _Options(progress, expect)
+    try:
+        report = _verify(database, book_id, options, lenient=False)
+    except Unreadable:
+        report = _verify(database, book_id, options, lenient=True)
+    return msgspec.structs.replace(report, seconds=time.perf_counter() - started)
+
+
+class _Options(NamedTuple):
+    progress: Progress | None
+    expect: tuple[int, bytes] | None
+
+
+def _verify(database: Database, book_id: int, options: _Options, *, lenient: bool) -> Report:
+    with snapshot(database, book_id, lenient=lenient) as reader:
         name, head = reader.head()
         findings = Findings()
-        walk = _walk(reader, head, findings, progress, expect)
+        walk = _walk(reader, head, findings, options)
         check_refusals(reader, head, findings)
         check_reversals(reader, findings)
         states = States(reader, walk.announced, walk.balances, findings)
@@ -55,20 +73,14 @@ def verify(
         walk.journal,
         sum(stream.count for stream in walk.streams if stream.name == "postings"),
         states.accounts,
-        time.perf_counter() - started,
+        0.0,
         findings.listed,
         findings.omitted,
     )
 
 
-def _walk(
-    reader: Snapshot,
-    head: Head,
-    findings: Findings,
-    progress: Progress | None,
-    expect: tuple[int, bytes] | None,
-) -> Walk:
+def _walk(reader: Snapshot, head: Head, findings: Findings, options: _Options) -> Walk:
     balances = Balances(reader.states(spec(Account)))
-    walk = Walk(reader, head, balances, findings, progress, expect)
+    walk = Walk(reader, head, balances, findings, options.progress, options.expect)
     walk.run()
     return walk

@@ -75,7 +75,8 @@ class Balances:
                 leg += 1
             if leg - entry[_FIRST] < 2:  # noqa: PLR2004 - double entry
                 return False
-            if any(sums.values()) and (UNKNOWN not in sums or sum(sums.values())):
+            totals = list(sums.values())
+            if any(totals) and (UNKNOWN not in sums or sum(totals) != 0):
                 return False
         return next(postings, None) is None
 
@@ -118,8 +119,11 @@ class Balances:
             if row[0] not in self.accounts:
                 yield "reference", place(POSTING, row, "account_id"), "an account", row[0]
             if row[3] not in known:
+                known.add(row[3])
                 yield "missing", f"entries seq={seq} entry={row[3]}", "a row", None
-            elif leg not in due:
+            if not entries:
+                continue
+            if leg not in due:
                 yield "orphan", place(POSTING, row), "a leg of its entry", None
             elif (row[0], row[4]) != (due[leg][0], due[leg][4]):
                 yield "legs", place(POSTING, row), [due[leg][0], due[leg][4]], [row[0], row[4]]

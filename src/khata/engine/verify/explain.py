@@ -129,14 +129,19 @@ def _with_rows(step: Step, name: str, rows: list[Row]) -> Repair:
 
 
 def one_character(data: bytes, right: Callable[[bytes], bool]) -> bytes | None:
-    """`data` with the one character replaced that makes it right; None when there is none."""
+    """`data` with the one character replaced that makes it right; None when there is none.
+
+    What was there before is looked for among the printable characters of ASCII.
+    """
     if len(data) > _LONGEST:
         return None
-    for at in range(len(data)):
-        head, tail = data[:at], data[at + 1 :]
-        for character in _CHARACTERS:
-            if right(head + character + tail):
-                return head + character + tail
+    start = 0
+    for character in data.decode():
+        head, start = data[:start], start + len(character.encode())
+        tail = data[start:]
+        for other in _CHARACTERS:
+            if right(head + other + tail):
+                return head + other + tail
     return None
 
 

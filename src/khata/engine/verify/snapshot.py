@@ -6,6 +6,7 @@ SQLAlchemy's rows would cost more than the verification itself, so queries go to
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain, groupby
@@ -18,23 +19,29 @@ import sqlalchemy as sa
 from khata.engine.database import Database
 from khata.engine.journal import Head, JournalRow, Refusal
 from khata.engine.records import Record, Row, Spec, spec
+from khata.errors import BookCorrupted, DatabaseUnavailable
 
 CHUNK: Final = 5000
 END: Final = sys.maxsize
 """Beyond every `seq`: what a stream shows when nothing is left."""
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SESSION: Final = ("SET LOCAL work_mem = '96MB'", "SET LOCAL cursor_tuple_fraction = 1")
 
 
 class Snapshot:
     """One book as it is at one moment, whatever is written meanwhile."""
 
-    def __init__(self, connection: sa.Connection, dialect: str, book_id: int) -> None:
+    def __init__(
+        self, connection: sa.Connection, dialect: str, book_id: int, *, lenient: bool
+    ) -> None:
         raw: Any = connection.connection.driver_connection
         self._raw = raw
         self._postgres = dialect == "postgres"
         self._book = book_id
         self._count = 0
         self._open: list[Any] = []
+        if lenient and not self._postgres:
+            raw.text_factory = _read_damaged
         if self._postgres:
             for setting in _SESSION:
                 raw.execute(setting)
@@ -49,9 +56,11 @@ class Snapshot:
         cursor.close()
 
     def close(self) -> None:
-        """Give up the queries that were not read to their end."""
+        """Give up the queries that were not read to their end; the connection is as it was."""
         while self._open:
             self._open.pop().close()
+        if not self._postgres:
+            self._raw.text_factory = str
 
     def _cursor(self, sql: str) -> Any:
         if not self._postgres:
@@ -131,12 +140,52 @@ def shapes(*, facts: bool) -> list[Spec]:
     return sorted((one for one in found if one.table.facts is facts), key=lambda one: one.name)
 
 
+def _read_damaged(raw: bytes) -> str:
+    """Text with the bytes that cannot be text replaced, so that its row can be named."""
+    return raw.decode(errors="replace")
+
+
+class Unreadable(Exception):  # noqa: N818 - a signal to `verify`
+    """A text in the database is not text any more: read it all again, leniently."""
+
+
 @contextlib.contextmanager
-def snapshot(database: Database, book_id: int) -> Iterator[Snapshot]:
-    """A snapshot of a book. Errors: `DatabaseUnavailable`."""
-    with database.reading() as connection:
-        with contextlib.closing(Snapshot(connection, database.dialect, book_id)) as reader:
+def snapshot(database: Database, book_id: int, *, lenient: bool) -> Iterator[Snapshot]:
+    """A snapshot of a book. `lenient`: take bytes that are no text; slower.
+
+    Errors: `Unreadable` unless lenient; `DatabaseUnavailable`; `BookCorrupted` when the
+    database itself finds its file damaged.
+    """
+    with _translated(), database.reading() as connection:
+        reader = Snapshot(connection, database.dialect, book_id, lenient=lenient)
+        try:
             yield reader
+        finally:
+            reader.close()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.DatabaseError, psycopg.Error) as error:
+        raise _meaning(error) from error
+    except sa.exc.DBAPIError as error:
+        raise _meaning(error.orig) from error
+
+
+def _meaning(error: BaseException | None) -> Exception:
+    """What a driver's error says about the database."""
+    reason = str(error)
+    if isinstance(error, sqlite3.Error):
+        if "decode" in reason:
+            return Unreadable(reason)
+        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    else:
+        damaged = isinstance(error, psycopg.errors.DataCorrupted | psycopg.errors.IndexCorrupted)
+    if damaged:
+        return BookCorrupted("The database is damaged beyond reading.", reason=reason)
+    return DatabaseUnavailable("The database cannot be read.", reason=reason)
 
 
 def place(shape: Spec, row: Row, column: str = "") -> str:

@@ -35,9 +35,7 @@ def _bytes(name: str) -> sa.Column[bytes]:
     return sa.Column(name, sa.LargeBinary, nullable=False)
 
 
-def _table(
-    name: str, *columns: sa.schema.SchemaItem, key: tuple[str, ...], **options: Any
-) -> None:
+def _table(name: str, *columns: sa.schema.SchemaItem, key: tuple[str, ...], **options: Any) -> None:
     op.create_table(
         name,
         sa.Column("book_id", sa.Integer, nullable=False),

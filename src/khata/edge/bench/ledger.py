@@ -1,0 +1,169 @@
+"""`khata bench ledger`: single transfers, Khata and the baseline in one run.
+
+They take turns by the slice (one, the other, one, the other), so that whatever else the machine
+does meets both. First without a favourite account, then with all money going to one.
+"""
+
+from __future__ import annotations
+
+import gc
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+
+from khata.edge.bench.baseline_postgres import Style, postgres_baseline
+from khata.edge.bench.baseline_sqlite import sqlite_baseline
+from khata.edge.bench.book_side import book_side
+from khata.edge.bench.figures import Draw, Figures, Sample, Side, draws, figures_of
+from khata.edge.bench.ground import Ground
+from khata.engine.database import SQLITE
+from khata.errors import Invalid
+
+_SLICES: Final = 2
+_WARM_UP_SECONDS: Final = 0.5
+_LEAST_ACCOUNTS: Final = 2
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What both sides are put under. `seconds`: for each side, with and without a hot account."""
+
+    callers: int = 512
+    seconds: float = 5.0
+    accounts: int = 1000
+    seed: int = 1
+    baseline: Style = "plain"
+
+    def __post_init__(self) -> None:
+        if self.callers < 1 or self.accounts < _LEAST_ACCOUNTS or self.seconds <= 0:
+            raise Invalid(
+                "That is no load.",
+                expected="at least one caller, two accounts and some time",
+                got=[self.callers, self.accounts, self.seconds],
+            )
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """Khata's figures beside the baseline's; `ratio` of the rates."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    baseline_rate: float
+    baseline_p50_ms: float
+    baseline_p99_ms: float
+    ratio: float
+
+
+class LedgerReport(Compared, frozen=True):
+    """The whole run; `hot`: the same with one account that every transfer pays into.
+
+    `verified`: after it the book verified and the baseline's tables added up.
+    """
+
+    hot: Compared
+    database: str
+    callers: int
+    seconds: float
+    accounts: int
+    seed: int
+    baseline: str
+    versions: dict[str, str]
+    verified: bool
+
+
+def bench_ledger(place: Ground, load: Load) -> LedgerReport:
+    """Measure. Errors: `BookCorrupted` when what was written does not verify."""
+    with sides(place, load) as (ours, usual):
+        uniform = compare(ours, usual, load, hot=False)
+        hot = compare(ours, usual, load, hot=True)
+        ours.check()
+        usual.check()
+    return LedgerReport(
+        **msgspec.structs.asdict(uniform),
+        hot=hot,
+        database=place.dialect,
+        callers=load.callers,
+        seconds=load.seconds,
+        accounts=load.accounts,
+        seed=load.seed,
+        baseline=load.baseline if place.dialect == "postgres" else "plain",
+        versions=versions(place),
+        verified=True,
+    )
+
+
+@contextmanager
+def sides(place: Ground, load: Load) -> Iterator[tuple[Side, Side]]:
+    """Khata and the baseline, each in an empty database on the same ground."""
+    with (
+        place.fresh() as url,
+        book_side(url, load.accounts) as ours,
+        baseline(place, load) as usual,
+    ):
+        yield ours, usual
+
+
+@contextmanager
+def baseline(place: Ground, load: Load) -> Iterator[Side]:
+    """The baseline, in an empty database of its own."""
+    with place.fresh() as url:
+        if place.dialect == "sqlite":
+            with sqlite_baseline(url.removeprefix(SQLITE), load.accounts) as usual:
+                yield usual
+        else:
+            with postgres_baseline(url, load.accounts, load.baseline) as server:
+                yield server
+
+
+def compare(ours: Side, usual: Side, load: Load, *, hot: bool) -> Compared:
+    """Both sides in turn, after a short warm-up of each."""
+    drawn = draws(load.seed, load.accounts, hot=hot)
+    samples: dict[int, list[Sample]] = {0: [], 1: []}
+    for side in (ours, usual):
+        _slice(side, drawn, load.callers, min(_WARM_UP_SECONDS, load.seconds / 4))
+    for _ in range(_SLICES):
+        for number, side in enumerate((ours, usual)):
+            samples[number].append(_slice(side, drawn, load.callers, load.seconds / _SLICES))
+    return compared(figures_of(samples[0]), figures_of(samples[1]))
+
+
+def measure(side: Side, load: Load) -> Figures:
+    """One side alone, uniform."""
+    drawn = draws(load.seed, load.accounts, hot=False)
+    _slice(side, drawn, load.callers, min(_WARM_UP_SECONDS, load.seconds / 4))
+    return figures_of([_slice(side, drawn, load.callers, load.seconds)])
+
+
+def compared(ours: Figures, usual: Figures) -> Compared:
+    """Two figures side by side."""
+    return Compared(
+        ours.rate,
+        ours.p50_ms,
+        ours.p99_ms,
+        usual.rate,
+        usual.p50_ms,
+        usual.p99_ms,
+        round(ours.rate / usual.rate, 2) if usual.rate else 0.0,
+    )
+
+
+def versions(place: Ground) -> dict[str, str]:
+    """What was measured, and on what."""
+    return {
+        "khata": version("khata"),
+        "python": platform.python_version(),
+        "database": place.version,
+        "psycopg": version("psycopg"),
+        "machine": platform.machine(),
+    }
+
+
+def _slice(side: Side, drawn: list[Draw], callers: int, seconds: float) -> Sample:
+    """Python's collector walks over what is there already only once, before the clock starts."""
+    gc.collect()
+    gc.freeze()
+    return side.load(drawn, callers=callers, seconds=seconds)

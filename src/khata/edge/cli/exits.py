@@ -1,0 +1,144 @@
+"""What the shell is told: one exit code for each family of errors, and what to try next.
+
+0    done
+1    verify found discrepancies, or the demo did not go as it must
+2    the command line itself was wrong
+3    Refused: the rules said no
+4    NotFound
+5    Conflict
+6    Forbidden
+7    Unavailable: the same again, with the same key, may work
+8    Broken: stop and look
+9    Unknown: look before doing it again
+130  interrupted
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rich.text import Text
+
+from khata.edge.cli.screen import err
+from khata.errors import (
+    Broken,
+    Conflict,
+    Forbidden,
+    KhataError,
+    NotFound,
+    Refused,
+    Unavailable,
+    Unknown,
+)
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+EXITS: Final[dict[type[KhataError], int]] = {
+    Refused: 3,
+    NotFound: 4,
+    Conflict: 5,
+    Forbidden: 6,
+    Unavailable: 7,
+    Broken: 8,
+    Unknown: 9,
+}
+"""Family of errors → exit code."""
+
+HINTS: Final[dict[str, str]] = {
+    "account_closed": "A closed wallet stays closed; open another one.",
+    "account_frozen": "`khata journal` says why; `khata wallets unfreeze` lets it move.",
+    "account_not_empty": "Move the balance away and void its holds first.",
+    "already_exists": "It is there already: `khata wallets list` shows it.",
+    "approval_required": "Run it again with `--ask REASON`; another person then approves it with"
+    " `khata approvals approve`.",
+    "book_corrupted": "`khata verify` names each place. Write nothing before a person has looked.",
+    "book_not_found": "Check --database and --book; `khata wallets open` makes the first wallet"
+    " and its book.",
+    "database_unavailable": "Check --database, and that the server runs. Then the same again, with"
+    " the same --key.",
+    "entry_not_found": "`khata wallets show` and `khata statement` list entries by id.",
+    "hold_exceeded": "`khata holds list` shows what is left.",
+    "hold_not_active": "`khata holds list` shows each hold's status.",
+    "hold_not_found": "`khata holds list` shows the holds there are.",
+    "idempotency_key_reused": "Use a new --key for a new command; the old one keeps its answer.",
+    "insufficient_funds": "`khata wallets show` tells what is available; an overdraft is set with"
+    " `khata wallets limits`.",
+    "invalid_file": "Correct the line and run it again: what was imported is not imported twice.",
+    "limit_exceeded": "Wait until the window has passed, or change it with `khata wallets limits`.",
+    "not_yours": "An owner sees and moves only their own; act as another with --actor.",
+    "reversal_exceeded": "Leave --amount out to reverse all that is left.",
+    "role_required": "Act under a role that may: --actor ROLE:NAME.",
+    "same_approver": "Let somebody else approve it: --actor ROLE:NAME.",
+    "schema_outdated": "Run `khata migrate`.",
+    "storage_full": "Make room, then the same again with the same --key.",
+    "unknown_currency": "Use an ISO 4217 code such as BDT.",
+    "wallet_not_found": "`khata wallets list` shows the wallets there are; open one with"
+    " `khata wallets open`.",
+}
+"""Code → what to do next."""
+
+_LONGEST: Final = 300
+_SHOWN: Final = (
+    "expected",
+    "got",
+    "available",
+    "line",
+    "applied",
+    "replayed",
+    "asked_by",
+    "retry_after_seconds",
+)
+
+
+def exit_code(error: KhataError) -> int:
+    """The exit code of an error's family."""
+    return next((code for family, code in EXITS.items() if isinstance(error, family)), FAILED)
+
+
+def show_error(error: KhataError) -> int:
+    """Write an error for people to standard error; its exit code."""
+    lines = [(name, error.details[name]) for name in _SHOWN if name in error.details]
+    hint = HINTS.get(error.code)
+    if hint is None and error.retryable:
+        hint = "The same again, with the same --key."
+    _write(error.code, error.message, lines, hint)
+    return exit_code(error)
+
+
+def show_usage(message: str, words: tuple[str, ...]) -> int:
+    """Write what is wrong with a command line; its exit code. `words`: the command so far."""
+    command = " ".join(("khata", *map(shlex.quote, words)))
+    _write("usage", message, [], f"`{command} --help` shows how, with examples.")
+    return USAGE
+
+
+def show_failure(code: str, message: str, hint: str | None = None) -> int:
+    """Write that something outside of Khata went wrong, such as a file that cannot be read."""
+    _write(code, message, [], hint)
+    return FAILED
+
+
+def _write(code: str, message: str, lines: Sequence[tuple[str, Any]], hint: str | None) -> None:
+    screen = err()
+    text = Text.assemble((f"error[{code}]", "bold red"), f": {message}")
+    for name, value in lines:
+        text.append(f"\n  {name}: ", "dim")
+        text.append(_plain(value))
+    if hint is not None:
+        text.append("\n  hint: ", "dim")
+        text.append(hint)
+    screen.print(text, soft_wrap=True)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        text = ", ".join(value)
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -1,0 +1,271 @@
+"""The clients: thin shells that send calls, over threads or coroutines.
+
+Every operation of `calls` is a method of both, with the same signature; `each_…` walks all pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+
+import httpx
+
+from khata.base.paging import Page
+from khata.edge.client import calls
+from khata.edge.client.calls import Call
+from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_SECONDS: Final = 35.0
+
+
+class _Attempt:
+    """What to do about each try of one call: its answer, another try after a pause, or an error."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._tried = 0
+
+    def failed(self, error: httpx.TransportError) -> float:
+        """Seconds until the next try of what reached nobody. Errors: `Unavailable`."""
+        return self._again(None, unreached(type(error).__name__))
+
+    def answered(self, response: httpx.Response) -> float | None:
+        """None for a good answer, else seconds until the next try. Errors: what it tells of."""
+        if response.is_success:
+            return None
+        error = error_of(response.status_code, response.content)
+        if response.status_code not in AGAIN:
+            raise error
+        return self._again(retry_after(response.headers), error)
+
+    def _again(self, asked_for: float | None, error: Exception) -> float:
+        self._tried += 1
+        if self._tried >= self._patience.tries:
+            raise error
+        return self._patience.pause(self._tried, asked_for, random.random)
+
+
+def _sync(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.send(build(*args, **kwargs))
+
+    method.__doc__ = build.__doc__
+    return method
+
+
+def _each(build: Callable[P, Call[Page[T]]]) -> Callable[Concatenate[Client, P], Iterator[T]]:
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self.walk(build(*args, **kwargs))
+
+    method.__doc__ = build.__doc__
+    return method
+
+
+def _async(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], Awaitable[T]]:
+    def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        return self.send(build(*args, **kwargs))
+
+    method.__doc__ = build.__doc__
+    return method
+
+
+def _async_each(
+    build: Callable[P, Call[Page[T]]],
+) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]:
+    def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        return self.walk(build(*args, **kwargs))
+
+    method.__doc__ = build.__doc__
+    return method
+
+
+class Client:
+    """A book behind HTTP: `with Client("http://localhost:8080", key) as client: …`.
+
+    Methods raise the errors of `khata.errors`. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credential: str,
+        *,
+        patience: Patience | None = None,
+        timeout_seconds: float = _SECONDS,
+    ) -> None:
+        self._patience = patience or Patience()
+        self._http = httpx.Client(
+            base_url=url, headers=_headers(credential), timeout=timeout_seconds
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._http.close()
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call, again and again under its key while that may help; its answer."""
+        attempt = _Attempt(self._patience)
+        while True:
+            try:
+                response = self._http.send(_request(self._http, call))
+                pause = attempt.answered(response)
+            except httpx.TransportError as error:
+                pause = attempt.failed(error)
+            if pause is None:
+                return call.read(response.content)
+            time.sleep(pause)
+
+    def walk(self, call: Call[Page[T]]) -> Iterator[T]:
+        """The items of all pages."""
+        page = self.send(call)
+        yield from page.items
+        while page.next is not None:
+            page = self.send(call.following(page.next))
+            yield from page.items
+
+    open_wallet = _sync(calls.open_wallet)
+    wallet = _sync(calls.wallet)
+    wallets = _sync(calls.wallets)
+    my_wallets = _sync(calls.my_wallets)
+    balance = _sync(calls.balance)
+    transactions = _sync(calls.transactions)
+    statement = _sync(calls.statement)
+    credit = _sync(calls.credit)
+    debit = _sync(calls.debit)
+    transfer = _sync(calls.transfer)
+    freeze = _sync(calls.freeze)
+    unfreeze = _sync(calls.unfreeze)
+    bulk = _sync(calls.bulk)
+    place_hold = _sync(calls.place_hold)
+    hold = _sync(calls.hold)
+    holds = _sync(calls.holds)
+    capture = _sync(calls.capture)
+    void = _sync(calls.void)
+    raise_hold = _sync(calls.raise_hold)
+    post_entry = _sync(calls.post_entry)
+    reverse = _sync(calls.reverse)
+    entry = _sync(calls.entry)
+    entries = _sync(calls.entries)
+    accounts = _sync(calls.accounts)
+    trial_balance = _sync(calls.trial_balance)
+    khata = _sync(calls.khata)
+    khata_totals = _sync(calls.khata_totals)
+    create_key = _sync(calls.create_key)
+    revoke_key = _sync(calls.revoke_key)
+    verify = _sync(calls.verify)
+    each_wallets = _each(calls.wallets)
+    each_my_wallets = _each(calls.my_wallets)
+    each_transactions = _each(calls.transactions)
+    each_holds = _each(calls.holds)
+    each_entries = _each(calls.entries)
+    each_accounts = _each(calls.accounts)
+    each_khata = _each(calls.khata)
+
+
+class AsyncClient:
+    """As `Client`, for coroutines: `async with AsyncClient(url, key) as client: …`."""
+
+    def __init__(
+        self,
+        url: str,
+        credential: str,
+        *,
+        patience: Patience | None = None,
+        timeout_seconds: float = _SECONDS,
+    ) -> None:
+        self._patience = patience or Patience()
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=_headers(credential), timeout=timeout_seconds
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._http.aclose()
+
+    async def send(self, call: Call[T]) -> T:
+        """As `Client.send`."""
+        attempt = _Attempt(self._patience)
+        while True:
+            try:
+                response = await self._http.send(_request(self._http, call))
+                pause = attempt.answered(response)
+            except httpx.TransportError as error:
+                pause = attempt.failed(error)
+            if pause is None:
+                return call.read(response.content)
+            await asyncio.sleep(pause)
+
+    async def walk(self, call: Call[Page[T]]) -> AsyncIterator[T]:
+        """The items of all pages."""
+        page = await self.send(call)
+        for item in page.items:
+            yield item
+        while page.next is not None:
+            page = await self.send(call.following(page.next))
+            for item in page.items:
+                yield item
+
+    open_wallet = _async(calls.open_wallet)
+    wallet = _async(calls.wallet)
+    wallets = _async(calls.wallets)
+    my_wallets = _async(calls.my_wallets)
+    balance = _async(calls.balance)
+    transactions = _async(calls.transactions)
+    statement = _async(calls.statement)
+    credit = _async(calls.credit)
+    debit = _async(calls.debit)
+    transfer = _async(calls.transfer)
+    freeze = _async(calls.freeze)
+    unfreeze = _async(calls.unfreeze)
+    bulk = _async(calls.bulk)
+    place_hold = _async(calls.place_hold)
+    hold = _async(calls.hold)
+    holds = _async(calls.holds)
+    capture = _async(calls.capture)
+    void = _async(calls.void)
+    raise_hold = _async(calls.raise_hold)
+    post_entry = _async(calls.post_entry)
+    reverse = _async(calls.reverse)
+    entry = _async(calls.entry)
+    entries = _async(calls.entries)
+    accounts = _async(calls.accounts)
+    trial_balance = _async(calls.trial_balance)
+    khata = _async(calls.khata)
+    khata_totals = _async(calls.khata_totals)
+    create_key = _async(calls.create_key)
+    revoke_key = _async(calls.revoke_key)
+    verify = _async(calls.verify)
+    each_wallets = _async_each(calls.wallets)
+    each_my_wallets = _async_each(calls.my_wallets)
+    each_transactions = _async_each(calls.transactions)
+    each_holds = _async_each(calls.holds)
+    each_entries = _async_each(calls.entries)
+    each_accounts = _async_each(calls.accounts)
+    each_khata = _async_each(calls.khata)
+
+
+def _headers(credential: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {credential}"}
+
+
+def _request(http: httpx.Client | httpx.AsyncClient, call: Call[T]) -> httpx.Request:
+    return http.build_request(
+        call.method, call.path, params=call.query, content=call.body, headers=call.headers()
+    )

@@ -1,0 +1,1 @@
+"""Files in and out: operations and opening balances, statements, the journal, Beancount."""

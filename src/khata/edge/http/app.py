@@ -1,0 +1,197 @@
+"""The application: operations joined to routes, and what every request goes through.
+
+Admit, run, answer, count, log. Litestar routes and sends; a failure anywhere becomes a problem.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+import structlog
+from litestar import Litestar, Request, route
+from litestar.enums import HttpMethod
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from khata.app import Khata
+from khata.edge.http.alerts import Alerts
+from khata.edge.http.bulk import bulk_operation
+from khata.edge.http.guard import Guard
+from khata.edge.http.metrics import Metrics
+from khata.edge.http.openapi import document
+from khata.edge.http.operation import Operation
+from khata.edge.http.problems import DoorError, problem_reply
+from khata.edge.http.reads import read_operations
+from khata.edge.http.special import (
+    create_key_operation,
+    statement_operation,
+    verify_operation,
+)
+from khata.edge.http.system import description_operations, system_operations
+from khata.edge.http.threads import Threads
+from khata.edge.http.tokens import tokens_of
+from khata.edge.http.wire import Ask, Disconnected, Reply, keep_slashes
+from khata.edge.http.writes import write_operations
+from khata.errors import Broken
+from khata.settings import Settings
+
+log = structlog.get_logger("khata.http")
+_REVOKES: Final = "revokeKey"
+_CLOSED_BY_CALLER: Final = 499
+
+
+class Door:
+    """The HTTP door of some books; the first is meant when a token names none."""
+
+    def __init__(self, books: Mapping[str, Khata], settings: Settings) -> None:
+        self.threads = Threads()
+        self.alerts = Alerts(settings.alert_webhook)
+        self.metrics = Metrics(books)
+        self.broken: set[str] = set()
+        self.guard = Guard(books, self.threads, tokens_of(settings))
+        business = [
+            *write_operations(settings),
+            bulk_operation(settings, self.threads),
+            *read_operations(self.threads),
+            statement_operation(self.threads),
+            create_key_operation(settings),
+            verify_operation(self.threads, self.alerts),
+            *system_operations(books, self.threads, self.metrics, self.broken),
+        ]
+        self.document = document(business, version("khata"))
+        self.operations = business + description_operations(self.document, docs=settings.docs)
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        """What Litestar routes to."""
+        return [self._handler(operation) for operation in self.operations]
+
+    def _handler(self, operation: Operation) -> HTTPRouteHandler:
+        async def handle(request: Request[Any, Any, Any]) -> ASGIApp:
+            return await self.answer(operation, request.scope, request.receive)
+
+        methods = [HttpMethod(operation.method)]
+        if operation.method == "GET":
+            methods.append(HttpMethod.HEAD)
+        made = route(
+            operation.route,
+            http_method=methods,
+            name=operation.name,
+            status_code=operation.status,
+        )
+        return made(handle)
+
+    async def answer(self, operation: Operation, scope: Any, receive: Receive) -> Reply:
+        """The answer to a request; never an exception, unless the server is being stopped."""
+        started = time.perf_counter()
+        ask = Ask(scope, receive)
+        try:
+            if operation.scope is not None:
+                await self.guard.admit(ask, operation.scope)
+            reply = await operation.run(ask)
+            if operation.name == _REVOKES:
+                self.guard.forget()
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem, and is logged
+            reply = self._failed(operation, ask, error)
+        reply.request_id = ask.request_id
+        reply.without_body = scope["method"] == "HEAD"
+        seconds = time.perf_counter() - started
+        self.metrics.observe(operation.method, operation.path, reply.status, seconds)
+        log.info(
+            "request",
+            request_id=ask.request_id.decode(),
+            operation=operation.name,
+            status=reply.status,
+            ms=round(seconds * 1000, 2),
+            actor=str(ask.actor) if ask.actor else None,
+        )
+        return reply
+
+    def _failed(self, operation: Operation, ask: Ask, error: Exception) -> Reply:
+        request_id = ask.request_id.decode()
+        if isinstance(error, Disconnected):
+            return Reply(_CLOSED_BY_CALLER, b"")
+        reply = problem_reply(error, request_id)
+        if isinstance(error, Broken):
+            name = ask.book.book if ask.book else "?"
+            self.broken.add(name)
+            self.alerts.sound("book_is_broken", book=name, code=error.code, request_id=request_id)
+        elif reply.status == 500:  # noqa: PLR2004 - nobody foresaw it
+            log.error("fault", request_id=request_id, operation=operation.name, exc_info=error)
+        return reply
+
+    def close(self) -> None:
+        """Let its threads finish."""
+        self.threads.close()
+        self.alerts.close()
+
+
+def create_app(
+    books: Mapping[str, Khata] | Khata,
+    settings: Settings | None = None,
+    *,
+    close: Callable[[], None] | None = None,
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The ASGI application that serves these books, by name or just one.
+
+    `close`: called when the server has stopped and every request is answered.
+    Errors: `Invalid` for a key set that cannot be used.
+    """
+    served = {books.book: books} if isinstance(books, Khata) else books
+    door = Door(served, settings or Settings())
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(door.close)
+        if close is not None:
+            await asyncio.to_thread(close)
+
+    app = Litestar(
+        door.handlers(),
+        lifespan=[lifespan],
+        exception_handlers={HTTPException: _astray, Exception: _astray},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+    async def entered(scope: Scope, receive: Receive, send: Send) -> None:
+        keep_slashes(scope)
+        await app(scope, receive, send)
+
+    return entered
+
+
+def _astray(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The answer where no operation is: an unknown route, a wrong method."""
+    path = request.scope["path"][:200]
+    told: Exception = error
+    if isinstance(error, MethodNotAllowedException):
+        allow = [(b"allow", (error.headers or {}).get("allow", "").encode())]
+        told = DoorError(
+            405,
+            "method_not_allowed",
+            "This path has no such method.",
+            headers=allow,
+            got=request.scope["method"],
+        )
+    elif isinstance(error, HTTPException) and error.status_code == 404:  # noqa: PLR2004
+        told = DoorError(404, "route_not_found", "There is nothing at this path.", got=path)
+    else:
+        log.error("fault", path=path, exc_info=error)
+    ask = Ask(request.scope, request.receive)
+    reply = problem_reply(told, ask.request_id.decode())
+    reply.request_id = ask.request_id
+    headers = {name.decode(): value.decode() for name, value in reply.head()[1:]}
+    return Response(
+        reply.body,
+        status_code=reply.status,
+        media_type="application/problem+json",
+        headers=headers,
+    )

@@ -1,0 +1,118 @@
+"""What answers look like: one example for each type, shown in the API's description."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any, Final
+
+from khata.base.paging import Page
+from khata.edge.client.answers import Receipt
+
+_AT: Final = "2026-01-31T09:00:00.000000Z"
+_PATH: Final = "alice/personal/BDT"
+_TEXT: Final[dict[str, Any]] = {"reference": "topup-1", "note": None, "metadata": None}
+_LEGS: Final = [
+    {"account": f"wallet/{_PATH}", "amount": "1000.00", "balance_before": "0.00",
+     "balance_after": "1000.00"},
+    {"account": "cash/main", "amount": "1000.00", "balance_before": "0.00",
+     "balance_after": "1000.00"},
+]  # fmt: skip
+_WALLET: Final = {
+    "id": "wal_0400", "path": _PATH, "owner": "alice", "kind": "personal", "currency": "BDT",
+    "title": "Personal", "status": "active", "balance": "1000.00", "available": "600.00",
+}  # fmt: skip
+_TRANSACTION: Final = {
+    "id": "ent_0800", "seq": 2, "leg": 0, "at": _AT, "type": "credit", "status": "posted",
+    "source": "top_up", "amount": "1000.00", "currency": "BDT", "balance_before": "0.00",
+    "balance_after": "1000.00", "counterparty": ["cash/main"], **_TEXT, "reverses": None,
+    "reversed_by": [],
+}  # fmt: skip
+_ACCOUNT: Final = {
+    "code": f"wallet/{_PATH}", "kind": "liability", "currency": "BDT", "status": "active",
+    "balance": "1000.00", "available": "600.00", "floor": "0.00", "overdraft": "0.00",
+    "limits": [],
+}  # fmt: skip
+_KEY: Final = {"id": "key_0400", "label": "shop", "roles": ["service"], "scopes": ["write"]}
+_PROBLEM: Final = {
+    "type": "urn:khata:problem:insufficient_funds",
+    "title": "Insufficient funds",
+    "status": 422,
+    "detail": "wallet/alice/personal/BDT has 600.00 BDT available, 1000.00 is needed.",
+    "code": "insufficient_funds",
+    "details": {"available": "600.00", "needed": "1000.00", "currency": "BDT"},
+    "request_id": "5f1d7a84db00d2fc",
+}
+_RECEIPT: Final = {"seq": 2, "at": _AT, "key": "topup-1", "replayed": False}
+
+EXAMPLES: Final[dict[str, Any]] = {
+    "Problem": _PROBLEM,
+    "WalletState": _WALLET,
+    "WalletView": {**_WALLET, "held": "400.00", "floor": "0.00", "overdraft": "0.00",
+                   "limits": [], "opened_at": _AT},
+    "Balance": {"wallet": _PATH, "currency": "BDT", "balance": "1000.00", "held": "400.00",
+                "available": "600.00", "at": _AT},
+    "Transaction": _TRANSACTION,
+    "Statement": {"wallet": _PATH, "currency": "BDT", "since": _AT, "until": _AT,
+                  "opening": "0.00", "closing": "1000.00", "credits": "1000.00",
+                  "debits": "0.00", "items": [_TRANSACTION], "next": None},
+    "Moved": {"id": "ent_0800", "type": "credit", "source": "top_up", "currency": "BDT",
+              "reference": "topup-1", "legs": _LEGS},
+    "HoldState": {"id": "hld_0400", "wallet": _PATH, "status": "active", "amount": "400.00",
+                  "remaining": "400.00", "captured": "0.00", "currency": "BDT", "group": None,
+                  "reference": "order-2511128", "expires_at": _AT, "entry": None},
+    "AccountState": _ACCOUNT,
+    "AccountView": {**_ACCOUNT, "owner": "alice", "wallet": "wal_0400", "held": "400.00",
+                    "opened_at": _AT},
+    "EntryView": {"id": "ent_0800", "seq": 2, "at": _AT, "type": "credit", "status": "posted",
+                  "source": "top_up", **_TEXT, "reverses": None, "reversed_by": [],
+                  "legs": [{"account": "cash/main", "kind": "asset", "currency": "BDT",
+                            "debit": "1000.00", "credit": None}]},
+    "TrialLine": {"currency": "BDT", "kind": "asset", "code": "cash/main",
+                  "balance": "1000.00"},
+    "KhataEntry": {"owner": "alice", "seq": 3, "kind": "expense", "category": "Rickshaw",
+                   "amount": -40000, "unit": "BDT", "exponent": 2, "note": None,
+                   "happened_at": 1769850000000000},
+    "KhataLine": {"id": "kha_0800", "at": _AT, "kind": "transfer", "category": "Top-up",
+                  "amount": "1000.00", "currency": "BDT", "wallet": _PATH, "entry": "ent_0800",
+                  "note": None, "manual": False},
+    "KhataTotal": {"currency": "BDT", "kind": "expense", "category": "Rickshaw",
+                   "total": "-400.00"},
+    "Decision": {"request": "apr_0400", "status": "asked", "result": None},
+    "ApprovalView": {"id": "apr_0400", "status": "asked", "command": {"kind": "wallets.credit"},
+                     "reason": "Above the limit.", "asked_by": "finance:key_0400",
+                     "asked_at": _AT, "decided_by": None, "decided_at": None},
+    "KeyState": {**_KEY, "revoked": True},
+    "KeyView": {**_KEY, "created_at": _AT, "revoked_at": None},
+    "NewKey": {**_KEY, "revoked": False, "secret": "kh_main_" + "0" * 64},
+    "Unit": {"code": "XP", "exponent": 0, "name": "Experience"},
+    "Source": {"name": "quiz", "category": "Quizzes", "money_in": "income",
+               "money_out": "expense", "against": "expense/quiz"},
+    "WalletKind": {"name": "courier", "title": "Courier", "floor": 0, "overdraft": 0},
+    "Setting": {"name": "four_eyes", "value": {"BDT": "100000.00"}},
+    "BulkAnswer": {"committed": 1, "refused": 1, "replayed": 0,
+                   "outcomes": [{"index": 0, **_RECEIPT, "result": {"id": "ent_0800"}},
+                                {"index": 1, "key": "b", "error": _PROBLEM}]},
+    "JournalView": {"seq": 2, "key": "topup-1", "kind": "wallets.credit",
+                    "actor": "service:key_0400", "at": _AT, "command": {}, "result": {},
+                    "hash": "0" * 64},
+    "RefusalView": {"n": 1, "key": "b", "kind": "wallets.transfer", "actor": "owner:alice",
+                    "at": _AT, "code": "insufficient_funds", "detail": "…"},
+    "VerifyView": {"ok": True, "book": "main", "seq": 2, "head": "0" * 64, "journal": 2,
+                   "postings": 2, "accounts": 2, "seconds": 0.004, "discrepancies": [],
+                   "omitted": 0},
+    "Health": {"status": "ok"},
+    "Ready": {"status": "ok", "books": {"main": 2}},
+}  # fmt: skip
+"""An example for each type of answer, by the type's name."""
+
+
+def example_of(kind: Any) -> Any:
+    """The example of a type; of receipts, pages and lists around what is in them."""
+    whole, parts = typing.get_origin(kind), typing.get_args(kind)
+    if whole is Receipt:
+        return {**_RECEIPT, "result": example_of(parts[0])}
+    if whole is Page:
+        return {"items": [example_of(parts[0])], "next": None}
+    if whole is list:
+        return [example_of(parts[0])]
+    return EXAMPLES[kind.__name__]

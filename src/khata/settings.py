@@ -1,0 +1,124 @@
+"""What a server is told by its environment: variables that begin with `KHATA_`.
+
+A value that makes no sense stops the start with a sentence that names the variable, what was
+expected and what was found. Addresses that may carry a password are never repeated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from khata.errors import Invalid
+
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+_KIB: Final = 1024
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """`books`: those that are served; the first is meant when a token names none.
+
+    `jwks`: the path of a JSON Web Key Set, or its text; with it, `jwt_issuer` and `jwt_audience`
+    are needed. `max_body`, `max_bulk_body`: bytes. `timeout_seconds`: how long a caller waits for
+    a command before hearing `timeout`. `docs`: whether `/docs` is served.
+    """
+
+    database_url: str = "sqlite:///khata.db"
+    books: tuple[str, ...] = ("main",)
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    jwks: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_leeway_seconds: int = 10
+    max_body: int = 64 * _KIB
+    max_bulk_body: int = 8 * _KIB * _KIB
+    timeout_seconds: int = 30
+    docs: bool = True
+    log_level: str = "info"
+    alert_webhook: str | None = None
+
+
+def settings_from(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in an environment, defaults for what it does not name.
+
+    Errors: `Invalid`, naming the variable.
+    """
+    text = environ.get
+    defaults = Settings()
+    settings = Settings(
+        database_url=text("KHATA_DATABASE_URL") or defaults.database_url,
+        books=_names(text("KHATA_BOOK")) or defaults.books,
+        host=text("KHATA_HOST") or defaults.host,
+        port=_number(environ, "KHATA_PORT", defaults.port, 1, 65_535),
+        workers=_number(environ, "KHATA_WORKERS", defaults.workers, 1, 64),
+        jwks=text("KHATA_JWKS") or None,
+        jwt_issuer=text("KHATA_JWT_ISSUER") or None,
+        jwt_audience=text("KHATA_JWT_AUDIENCE") or None,
+        jwt_leeway_seconds=_number(
+            environ, "KHATA_JWT_LEEWAY", defaults.jwt_leeway_seconds, 0, 300
+        ),
+        max_body=_number(environ, "KHATA_MAX_BODY", defaults.max_body, _KIB, 1 << 30),
+        max_bulk_body=_number(
+            environ, "KHATA_MAX_BULK_BODY", defaults.max_bulk_body, _KIB, 1 << 30
+        ),
+        timeout_seconds=_number(environ, "KHATA_TIMEOUT", defaults.timeout_seconds, 1, 3600),
+        docs=_flag(environ, "KHATA_DOCS", default=defaults.docs),
+        log_level=_choice(environ, "KHATA_LOG_LEVEL", defaults.log_level, LEVELS),
+        alert_webhook=_address(environ, "KHATA_ALERT_WEBHOOK"),
+    )
+    _check_tokens(settings)
+    return settings
+
+
+def _check_tokens(settings: Settings) -> None:
+    for name, value in (
+        ("KHATA_JWT_ISSUER", settings.jwt_issuer),
+        ("KHATA_JWT_AUDIENCE", settings.jwt_audience),
+    ):
+        if settings.jwks and not value:
+            raise _wrong(name, "set, because KHATA_JWKS is", "nothing")
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environ.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most):  # noqa: PLR2004 - before int()
+        raise _wrong(name, f"a whole number from {least} to {most}", repr(text[:40]))
+    return int(text)
+
+
+def _flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = environ.get(name, "").lower()
+    if text not in {"", "0", "1", "true", "false", "yes", "no"}:
+        raise _wrong(name, "1 or 0", repr(text[:40]))
+    return text in {"1", "true", "yes"} if text else default
+
+
+def _choice(environ: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
+    text = environ.get(name, "").lower()
+    if text and text not in allowed:
+        raise _wrong(name, f"one of {', '.join(allowed)}", repr(text[:40]))
+    return text or default
+
+
+def _address(environ: Mapping[str, str], name: str) -> str | None:
+    text = environ.get(name, "")
+    if text and not text.startswith(("https://", "http://")):
+        raise _wrong(name, "an address that begins with https:// or http://", "something else")
+    return text or None
+
+
+def _wrong(name: str, expected: str, got: str) -> Invalid:
+    return Invalid(
+        f"expected {name} to be {expected}, got {got}.", setting=name, expected=expected, got=got
+    )

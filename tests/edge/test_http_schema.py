@@ -1,0 +1,71 @@
+"""The served description and the server agree, for requests that fit it and some that do not."""
+
+import pytest
+import schemathesis
+from hypothesis import given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from khata.edge.http.reads import read_operations
+from khata.edge.http.threads import Threads
+from khata.edge.http.writes import write_operations
+from khata.settings import Settings
+from tests.edge.serving import Asks, serving_sqlite
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+OTHERS = ["bulk", "getStatement", "createKey", "verify", "health", "ready", "metrics"]
+NAMES = [
+    operation.name for operation in [*write_operations(Settings()), *read_operations(Threads())]
+] + OTHERS
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serving_sqlite(tmp_path_factory.mktemp("schema")) as found:
+        with found.http() as http:
+            Asks(http).wallet("alice", "1000.00")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def operations(server):
+    """The operations of the served description by id."""
+    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    found = [result.ok() for result in schema.get_all_operations()]
+    return {operation.definition.raw["operationId"]: operation for operation in found}
+
+
+def test_all_operations_are_tried(operations):
+    """None is served that is not in this list."""
+    assert sorted(operations) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_keeps_to_its_description(server, operations, name, mode):
+    """Whatever is asked, the answer is one that the description has, and no fault."""
+    operation = operations[name]
+    if mode is GenerationMode.NEGATIVE and not (
+        operation.body or operation.query or operation.path_parameters
+    ):
+        pytest.skip("nothing about this request can be wrong")
+
+    @settings(max_examples=12)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def holds(case):
+        response = case.call(headers={"Authorization": f"Bearer {server.key}"})
+        case.validate_response(response, checks=CHECKS)
+
+    holds()
