@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 
@@ -110,6 +111,7 @@ class Asks:
 
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
+        self.name = uuid4().hex
         self.count = 0
 
     def get(self, path: str, **query: object) -> httpx.Response:
@@ -117,7 +119,7 @@ class Asks:
 
     def post(self, path: str, body: object, key: str | None = None, **query: object):
         self.count += 1
-        headers = {"idempotency-key": key or f"test-{id(self)}-{self.count}"}
+        headers = {"idempotency-key": key or f"test-{self.name}-{self.count}"}
         return self.http.post(path, json=body, headers=headers, params=query)
 
     def wallet(self, owner: str, amount: str | None = None, currency: str = "BDT") -> str:

@@ -212,7 +212,7 @@ class Writer:
         """The flight's work: write, then answer. What went wrong is left to the writer."""
         try:
             self._committer.flush(decided)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - `turn_back` sorts it out
             self._queue.put(_LOOK)
             return error
         self._answer(load)

@@ -7,6 +7,9 @@ from typing import Final
 from khata.domain.ledger import ROOTS
 from khata.domain.wallets.model import History
 
+LONGEST_OWNER: Final = 128
+"""Characters in an owner's id."""
+
 PARTS: Final[tuple[tuple[str, int], ...]] = (
     ("payments_in", 1),
     ("bonuses", 1),
@@ -29,7 +32,7 @@ def check_owner_name(owner: str) -> bool:
     A name with which house accounts begin would make a wallet's path ambiguous.
     """
     return (
-        0 < len(owner) <= 128
+        0 < len(owner) <= LONGEST_OWNER
         and owner not in ROOTS
         and not any(
             character.isspace() or character == "/" or not character.isprintable()
