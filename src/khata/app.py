@@ -37,7 +37,7 @@ VERBS: Final = Verbs(
 Line = Command | tuple[str, Command]
 """A line of `submit_many`: a command, or (idempotency key, command)."""
 
-_SWITCH_SECONDS: Final = 0.0005
+_SWITCH_SECONDS: Final = 0.0002
 _PATIENCE: Final = 60.0
 
 
@@ -130,7 +130,7 @@ class Khata:
     ) -> Receipt:
         """As `submit`, for coroutines. Cancelling the wait does not cancel the command."""
         job = self._job(command, key, actor, dry_run=dry_run)
-        await self._await([job], atomic=False)
+        await self._put([job], atomic=False)
         return _answer(job)
 
     def submit_many(
@@ -162,7 +162,9 @@ class Khata:
     ) -> list[Outcome]:
         """As `submit_many`, for coroutines."""
         jobs = self._jobs(lines, actor, atomic=atomic, dry_run=dry_run)
-        await self._await([job for job in jobs if isinstance(job, Job)], atomic=atomic)
+        valid = [job for job in jobs if isinstance(job, Job)]
+        if valid:
+            await self._put(valid, atomic=atomic)
         return _outcomes(jobs, atomic=atomic)
 
     def _job(self, command: Command, key: str | None, actor: Actor, *, dry_run: bool) -> Job:
@@ -196,11 +198,11 @@ class Khata:
             self.writer.put(ticket)
             ticket.wait(timeout)
 
-    async def _await(self, jobs: list[Job], *, atomic: bool) -> None:
-        if jobs:
-            ticket = Ticket(jobs, atomic=atomic, loop=asyncio.get_running_loop())
-            self.writer.put(ticket)
-            await ticket.future  # type: ignore[misc]  # a ticket with a loop has a future
+    def _put(self, jobs: list[Job], *, atomic: bool) -> asyncio.Future[None]:
+        """Hand jobs in; what to await until they are answered."""
+        ticket = Ticket(jobs, atomic=atomic, loop=asyncio.get_running_loop())
+        self.writer.put(ticket)
+        return ticket.future  # type: ignore[return-value]  # a ticket with a loop has a future
 
     # ── reading ──────────────────────────────────────────────────────────────────────
 

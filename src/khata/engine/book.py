@@ -125,8 +125,11 @@ class Book:
         known = self._cache.answers.get((cls, column, value))
         if known is None:
             raise Missing(questions=[(cls, column, value)])
-        if not self._rows and len(known) <= 1:
-            return [self._cache.rows[cls, key] for key in known]  # type: ignore[misc]
+        if not known and not self._placed:
+            return []
+        if not self._rows and len(known) == 1:
+            (key,) = known
+            return [self._cache.rows[cls, key]]  # type: ignore[list-item]
         keys = known.union(self._placed.get((cls, column, value), ()))
         rows = [self.peek(cls, key) for key in sorted(keys)]
         return [row for row in rows if row is not None and getattr(row, column) == value]
@@ -215,7 +218,7 @@ class Book:
 
     def account(self, account_id: int) -> Account:
         """The account, with every hold that is past its expiry released."""
-        account = self.get(Account, account_id)
+        account = self.peek(Account, account_id) or self.get(Account, account_id)
         if account.next_expiry is not None and account.next_expiry <= self.now:
             return self._release_expired(account)
         return account
@@ -254,35 +257,32 @@ class Book:
         Errors: `Unbalanced`, `AmountTooLarge`, `AccountFrozen`, `AccountClosed`,
         `InsufficientFunds`, `LimitExceeded`, `NotFound`.
         """
-        first, entry = self._leg, len(self._entries)
-        postings = self.facts.get("postings")
-        if postings is None:
-            postings = self.facts["postings"] = []
+        seq, first, entry = self.seq, self._leg, len(self._entries)
+        postings = self.facts.setdefault("postings", [])
         accounts: list[Account] = []
         sums: dict[str, int] = {}
-        for account_id, amount in legs:
+        for leg, (account_id, amount) in enumerate(legs, first):
             account = self._move(self.account(account_id), amount)
-            sums[account.unit] = sums.get(account.unit, 0) + amount
             accounts.append(account)
+            sums[account.unit] = sums.get(account.unit, 0) + amount
             line = category = None
             if lines is not None and account.owner is not None:
                 came = amount * SIDE[account.kind] > 0
                 line = lines.came if came is not lines.mirrored else lines.went
                 category = lines.category
-            postings.append(
-                (account_id, self.seq, self._leg, entry, amount, account.balance, line, category)
-            )
-            self._leg += 1
+            postings.append((account_id, seq, leg, entry, amount, account.balance, line, category))
+        self._leg = first + len(accounts)
         if len(accounts) < 2 or any(sums.values()):  # noqa: PLR2004 - double entry
             raise Unbalanced(
                 "An entry has two or more legs that sum to zero for each unit.",
                 expected=0,
                 got={unit: total for unit, total in sums.items() if total},
             )
-        for account_id, amount in legs:
-            self._check(account_id, amount, overdraw=overdraw, metered=metered)
+        for account, (_, amount) in zip(accounts, legs, strict=True):
+            if amount * SIDE[account.kind] < 0:
+                self._check(account.id, amount, overdraw=overdraw, metered=metered)
         row: Row = (
-            self.seq,
+            seq,
             entry,
             type,
             source,
@@ -295,7 +295,7 @@ class Book:
         )
         self._entries.append(row)
         self.facts["entries"] = self._entries
-        return Posted(self.seq, entry, first, accounts, [amount for _, amount in legs])
+        return Posted(seq, entry, first, accounts, [amount for _, amount in legs])
 
     def _move(self, account: Account, amount: int) -> Account:
         if account.status != "active":
@@ -312,9 +312,8 @@ class Book:
         return moved
 
     def _check(self, account_id: int, amount: int, *, overdraw: bool, metered: bool) -> None:
+        """What leaves an account is there, and within its limits."""
         account: Account = self._rows[Account, account_id]  # type: ignore[assignment]
-        if amount * SIDE[account.kind] > 0:
-            return
         if account.floor is not None and not overdraw:
             room = limits.headroom(account)
             if room is not None and room < 0:

@@ -22,7 +22,7 @@ C = TypeVar("C", bound="Command")
 Handler = Callable[[Any, Any], Any]
 
 
-class Command(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
+class Command(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, gc=False):
     """What someone wants. Subclasses set `tag="room.verb"`."""
 
 

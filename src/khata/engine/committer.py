@@ -19,7 +19,7 @@ from khata.engine.decide import Batch, decide, decide_group, probe
 from khata.engine.job import Job
 from khata.engine.journal import Head, Receipt
 from khata.engine.records import Record, Row, spec
-from khata.engine.store import Clash, Store, Writes
+from khata.engine.store import Clash, Known, Packed, Store, Writes
 from khata.errors import BatchSkipped, BookCorrupted, KhataError, Refused
 
 _ROUNDS: Final = 8
@@ -36,7 +36,7 @@ class Decided(NamedTuple):
     """A batch that is ready to be written."""
 
     batch: Batch
-    writes: Writes
+    packed: Packed
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -88,7 +88,7 @@ class Committer:
         self._reader: Store | None = None
         self._cache = Cache()
         self._head: Head | None = None
-        self._keys: OrderedDict[str, tuple[bytes, Receipt]] = OrderedDict()
+        self._keys: OrderedDict[str, Known] = OrderedDict()
         self._suspicious = False
         self._crowded = 0
 
@@ -135,7 +135,7 @@ class Committer:
             self._decide(store, batch, units)
             self._check_refused(store, batch, units)
             _keep_refusals(batch, units)
-            self._store_batch(store, batch, self._writes(batch))
+            self._store_batch(store, batch)
         except BaseException:
             self._forget()
             store.rollback()
@@ -150,12 +150,12 @@ class Committer:
             self._tally.reconnects += 1
         return self._store
 
-    def _store_batch(self, store: Store, batch: Batch, writes: Writes) -> None:
+    def _store_batch(self, store: Store, batch: Batch) -> None:
         if batch.empty:
             store.rollback()
             return
         started = time.perf_counter()
-        store.write(writes)
+        store.write(store.pack(self._writes(batch)))
         store.commit()
         self._count(batch, started)
 
@@ -188,7 +188,7 @@ class Committer:
             self._decide(self._reader, batch, units)
             self._check_refused(self._reader, batch, units)
             _keep_refusals(batch, units)
-            return Decided(batch, self._writes(batch))
+            return Decided(batch, self._reader.pack(self._writes(batch)))
         except Clash:
             self._suspicious = True
             self._forget()
@@ -198,7 +198,7 @@ class Committer:
             return None
 
     def depart(self, decided: Decided) -> None:
-        """The batch before this one has landed; this one is handed to `flush`."""
+        """This batch is handed to `flush`; what is decided from here on stands on it."""
         self._depart(decided.batch)
 
     def _depart(self, batch: Batch) -> None:
@@ -215,14 +215,16 @@ class Committer:
         if batch.empty:
             return
         started = time.perf_counter()
-        if not self._connected().write_after(batch.start, decided.writes):
+        if not self._connected().write_after(batch.start, decided.packed):
             raise Moved
         self._count(batch, started)
 
-    def turn_back(self, decided: Decided, error: BaseException) -> None:
-        """A flight failed: forget what was built on it; its keys are looked up next time."""
+    def turn_back(self, lost: Iterable[Decided], error: BaseException) -> None:
+        """A flight failed, and those behind it: forget what was built on them; their keys are
+        looked up next time.
+        """
         self._forget()
-        for row in decided.batch.journal:
+        for row in (row for decided in lost for row in decided.batch.journal):
             self._keys.pop(row[1], None)
         if isinstance(error, Moved):
             self._crowded = _CROWDED
@@ -244,14 +246,15 @@ class Committer:
         write nothing that could clash (see `_check_refused` for refusals, which do not either).
         """
         jobs = {job.key: job for unit in units for job in unit}
-        for key in jobs.keys() & self._keys.keys():
-            batch.receipts[key] = self._keys[key]
+        known = [self._keys[key] for key in jobs.keys() & self._keys.keys()]
         unknown = [
             key
             for key, job in jobs.items()
-            if key not in batch.receipts and (self._suspicious or job.dry_run)
+            if (self._suspicious or job.dry_run) and key not in self._keys
         ]
-        for row in store.known(unknown) if unknown else ():
+        if unknown:
+            known += store.known(unknown)
+        for row in known:
             verb = self._kinds.get(row.kind)
             result = verb.read_result(row.result) if verb else msgspec.json.decode(row.result)
             batch.receipts[row.key] = (row.digest, Receipt(row.seq, row.key, row.at, result))
@@ -280,8 +283,8 @@ class Committer:
 
     def _remember(self, batch: Batch) -> None:
         keys = self._keys
-        for row in batch.journal:
-            keys[row[1]] = batch.receipts[row[1]]
+        for seq, key, digest, kind, _, at, _, result, *_ in batch.journal:
+            keys[key] = Known(key, digest, kind, seq, at, result)
         while len(keys) > self._limits.keys:
             keys.popitem(last=False)
 

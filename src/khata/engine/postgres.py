@@ -12,7 +12,7 @@ import contextlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import count
+from itertools import chain, count
 from typing import Any, Final
 
 import psycopg
@@ -22,7 +22,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from khata.engine.journal import Head, JournalRow, Refusal
 from khata.engine.records import Column, Key, Record, Row, columns_of, spec, spec_named
-from khata.engine.store import Clash, Known, Writes
+from khata.engine.store import Clash, Known, Packed, Writes
 from khata.errors import BookNotFound, DatabaseUnavailable, KhataError, StorageFull
 
 CONNECT_SECONDS: Final = 5
@@ -53,29 +53,36 @@ _READ: Final[dict[type, Callable[[bytes], Any]]] = {
 _KNOWN_TYPES: Final = (str, bytes, str, int, int, str)
 
 
-def packed(kind: type, values: Sequence[Any]) -> bytes:
+def array_of(kind: type, values: Sequence[Any]) -> bytes:
     """A one-dimensional array in PostgreSQL's binary format."""
-    nulls = 0
-    if kind is int and None not in values:
-        body = struct.pack(">" + "iq" * len(values), *[part for v in values for part in (8, v)])
+    length, oid = len(values), _OIDS.get(kind, (25,))[0]
+    nulls = None in values
+    if length and values.count(values[0]) == length:
+        body = _cell(kind, values[0]) * length
+    elif nulls:
+        body = b"".join([_cell(kind, value) for value in values])
+    elif kind is int:
+        flat = [8] * (2 * length)
+        flat[1::2] = values
+        body = struct.pack(">" + "iq" * length, *flat)
     else:
-        parts = []
-        for value in values:
-            if value is None:
-                nulls = 1
-                parts.append(_NULL)
-            elif kind is int:
-                parts.append(_sized(8, value))
-            else:
-                raw = value if kind is bytes else _raw(value)
-                parts.append(_length(len(raw)) + raw)
-        body = b"".join(parts)
-    oid = _OIDS.get(kind, (25,))[0]
-    return struct.pack(">iiiii", 1, nulls, oid, len(values), 1) + body
+        raw = values if kind is bytes else [_raw(value) for value in values]
+        body = b"".join(chain.from_iterable(zip(map(_length, map(len, raw)), raw, strict=True)))
+    return struct.pack(">iiiii", 1, nulls, oid, length, 1) + body
+
+
+def _cell(kind: type, value: Any) -> bytes:
+    """One element of an array: its length and its bytes, or the mark of a null."""
+    if value is None:
+        return _NULL
+    if kind is int:
+        return _sized(8, value)
+    raw = value if kind is bytes else _raw(value)
+    return _length(len(raw)) + raw
 
 
 def _raw(value: Any) -> bytes:
-    return bytes([value]) if type(value) is bool else value.encode()
+    return value.encode() if type(value) is str else bytes([value])
 
 
 def _type(column: Column) -> str:
@@ -143,27 +150,29 @@ class PostgresStore:
     ) -> list[Row]:
         kinds = {column.name: column for column in spec(cls).columns}
         arrays = [
-            packed(kinds[name].type, values) for name, values in zip(names, columns, strict=True)
+            array_of(kinds[name].type, values) for name, values in zip(names, columns, strict=True)
         ]
         result = self._run_prepared(_select_sql(cls, names, self._book), arrays)
         return _rows(result, [column.type for column in spec(cls).columns])
 
     def known(self, keys: Iterable[str]) -> list[Known]:
         """As the port says."""
-        result = self._run_prepared(_known_sql(self._book), [packed(str, list(keys))])
+        result = self._run_prepared(_known_sql(self._book), [array_of(str, list(keys))])
         return [Known(*row) for row in _rows(result, _KNOWN_TYPES)]
 
-    def write(self, writes: Writes) -> None:
-        """As the port says, in one statement."""
-        parts, values = _contents(writes)
-        self._run_prepared(_write_sql(parts, self._book), values)
+    def pack(self, writes: Writes) -> Packed:
+        """As the port says: the parts of one statement, and a packed array for each column."""
+        return _packed(writes)
 
-    def write_after(self, head: Head, writes: Writes) -> bool:
+    def write(self, packed: Packed) -> None:
+        """As the port says, in one statement."""
+        self._run_prepared(_write_sql(packed.statements, self._book), packed.values)
+
+    def write_after(self, head: Head, packed: Packed) -> bool:
         """As the port says: one statement, in one round trip, that is its own transaction."""
-        parts, values = _contents(writes)
         start = [_eight(head.seq), head.hash, _eight(head.refusals), head.refusals_hash]
-        sql = _write_after_sql(parts, self._book)
-        written = self._run_prepared(sql, [*start, *values]).command_tuples == 1
+        sql = _write_after_sql(packed.statements, self._book)
+        written = self._run_prepared(sql, [*start, *packed.values]).command_tuples == 1
         self._replan()
         return written
 
@@ -209,7 +218,7 @@ class PostgresStore:
             )
 
 
-def _contents(writes: Writes) -> tuple[tuple[tuple[str, str], ...], list[bytes | None]]:
+def _packed(writes: Writes) -> Packed:
     """What a statement has to write, (table, insert | full | hot), and its packed values."""
     parts: list[tuple[str, str]] = []
     values: list[bytes | None] = []
@@ -218,7 +227,7 @@ def _contents(writes: Writes) -> tuple[tuple[tuple[str, str], ...], list[bytes |
         if rows:
             parts.append((name, sort))
             for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
-                values.append(packed(column.type, cells))
+                values.append(array_of(column.type, cells))
 
     put("journal", "insert", _JOURNAL, writes.journal)
     put("refusals", "insert", _REFUSALS, [_astuple(row) for row in writes.refusals])
@@ -232,7 +241,7 @@ def _contents(writes: Writes) -> tuple[tuple[tuple[str, str], ...], list[bytes |
         put(cls.TABLE.name, "hot", _columns(cls, "hot"), rows)
     head = writes.head
     values += [_eight(head.seq), head.hash, _eight(head.at), _eight(head.refusals)]
-    return tuple(parts), [*values, head.refusals_hash]
+    return Packed(tuple(parts), [*values, head.refusals_hash])
 
 
 def _checked(connection: PGconn, result: PGresult) -> PGresult:

@@ -47,8 +47,11 @@ class Table(msgspec.Struct, frozen=True):
     volatile: tuple[str, ...] = ()
 
 
-class Record(msgspec.Struct, frozen=True):
-    """A row of a book. Subclasses declare `TABLE` and their fields in column order."""
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A row of a book. Subclasses declare `TABLE` and their fields in column order.
+
+    Rows hold values and no cycles, so Python's collector need not walk over them.
+    """
 
     TABLE: ClassVar[Table]
 

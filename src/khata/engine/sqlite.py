@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, Final
 
 from khata.engine.journal import Head
-from khata.engine.records import Key, Record, Row, Spec, spec
-from khata.engine.store import Clash, Known, Writes
+from khata.engine.records import Key, Record, Row, Spec, spec, spec_named
+from khata.engine.store import Clash, Known, Packed, Writes
 from khata.errors import BookCorrupted, BookNotFound, DatabaseUnavailable, StorageFull
 
 BUSY_SECONDS: Final = 30.0
 _CHUNK: Final = 500
+_STATEMENTS: Final = 64
+"""Prepared statements that are kept: a long one holds a megabyte."""
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL})
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -23,7 +25,11 @@ _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 def connect(path: str, *, readonly: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode with the settings that durability asks for."""
     connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_STATEMENTS,
     )
     connection.execute("PRAGMA page_size=4096")
     connection.execute("PRAGMA journal_mode=WAL")
@@ -115,58 +121,57 @@ class SqliteStore:
                 ).fetchall()
         return [Known(*row) for row in rows]
 
-    def write(self, writes: Writes) -> None:
-        """As the port says. One statement for each table, however many rows.
+    def pack(self, writes: Writes) -> Packed:
+        """As the port says: one statement for each table, however many rows, and its values.
 
         Python gives its lock up at every statement and may wait long to get it back, so a
         statement per row would be slow beside busy threads.
         """
-        with translated():
-            self._insert("journal", writes.journal)
-            self._insert("refusals", [_astuple(row) for row in writes.refusals])
-            for name, rows in writes.facts.items():
-                self._insert(name, rows)
-            for cls, rows in writes.new.items():
-                self._insert(cls.TABLE.name, rows)
-            for cls, rows in writes.full.items():
-                self._db.executemany(_replace(cls, self._book), rows)
-            for cls, rows in writes.hot.items():
-                self._update(cls, rows)
-            self._db.execute(
-                "UPDATE books SET seq = ?, hash = ?, at = ?, refusals = ?, refusals_hash = ?"
-                " WHERE id = ?",
-                (*_astuple(writes.head), self._book),
-            )
+        packed: list[tuple[str, Sequence[Any]]] = []
+        packed += self._inserts("journal", writes.journal, 0)
+        packed += self._inserts("refusals", [_astuple(row) for row in writes.refusals], 0)
+        for name, rows in writes.facts.items():
+            packed += self._inserts(name, rows, _key_at(spec_named(name).cls))
+        for cls, rows in writes.new.items():
+            packed += self._inserts(cls.TABLE.name, rows, _key_at(cls))
+        for cls, rows in writes.full.items():
+            for row in rows:
+                packed.append((_replace(cls, self._book), row))
+        for cls, rows in writes.hot.items():
+            for part, size in self._parts(rows):
+                packed.append((_update(cls, self._book, size), _padded(part, size)))
+        packed.append((_HEAD, (*_astuple(writes.head), self._book)))
+        statements, values = zip(*packed, strict=True)
+        return Packed(statements, list(values))
 
-    def write_after(self, head: Head, writes: Writes) -> bool:
+    def _inserts(self, table: str, rows: list[Row], key: int) -> Iterator[tuple[str, list[Any]]]:
+        for part, size in self._parts(rows):
+            sql = _insert(table, self._book, size, len(part[0]), key)
+            yield sql, _padded(part, size)
+
+    def _parts(self, rows: list[Row]) -> Iterator[tuple[list[Row], int]]:
+        """Rows in parts that fit the number of values that one statement may have, each with the
+        number of rows that its statement is made for.
+        """
+        most = max(self._most_values // len(rows[0]), 1) if rows else 1
+        for start in range(0, len(rows), most):
+            part = rows[start : start + most]
+            yield part, min(_size(len(part)), most)
+
+    def write(self, packed: Packed) -> None:
+        """As the port says."""
+        with translated():
+            for sql, values in zip(packed.statements, packed.values, strict=True):
+                self._db.execute(sql, values)
+
+    def write_after(self, head: Head, packed: Packed) -> bool:
         """As the port says."""
         if self.begin() != head:
             self.rollback()
             return False
-        self.write(writes)
+        self.write(packed)
         self.commit()
         return True
-
-    def _insert(self, table: str, rows: list[Row]) -> None:
-        for part in self._parts(rows):
-            holes = _holes(len(part), len(part[0]), f"{self._book}, ")
-            self._db.execute(f"INSERT INTO {table} VALUES {holes}", list(chain(*part)))  # noqa: S608 - holes only
-
-    def _update(self, cls: type[Record], rows: list[Row]) -> None:
-        changes, where = _hot_clauses(cls)
-        for part in self._parts(rows):
-            holes = _holes(len(part), len(part[0]), "")
-            self._db.execute(
-                f"UPDATE {cls.TABLE.name} AS t SET {changes} FROM (VALUES {holes}) AS v"  # noqa: S608 - names come from record classes
-                f" WHERE t.book_id = {self._book} AND {where}",
-                list(chain(*part)),
-            )
-
-    def _parts(self, rows: list[Row]) -> Iterator[list[Row]]:
-        """Rows in parts that fit the number of values that one statement may have."""
-        size = max(self._most_values // len(rows[0]), 1) if rows else 1
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size]
 
     def commit(self) -> None:
         """As the port says."""
@@ -193,10 +198,54 @@ def _quoted(names: Iterable[str]) -> list[str]:
     return [f'"{name}"' for name in names]
 
 
+_HEAD: Final = (
+    "UPDATE books SET seq = ?, hash = ?, at = ?, refusals = ?, refusals_hash = ? WHERE id = ?"
+)
+
+
+def _size(rows: int) -> int:
+    """A round number of rows, at most an eighth above: few statements serve all batches, so that
+    SQLite finds nearly every one prepared.
+    """
+    step = 1 << max(rows.bit_length() - 4, 0)
+    return -(-rows // step) * step
+
+
+def _padded(rows: list[Row], size: int) -> list[Any]:
+    """The values of some rows, one after the other, and nulls up to `size` rows."""
+    values = list(chain(*rows))
+    values.extend([None] * ((size - len(rows)) * len(rows[0])))
+    return values
+
+
 @cache
-def _holes(rows: int, columns: int, lead: str) -> str:
-    one = f"({lead}{', '.join('?' * columns)})"
+def _key_at(cls: type[Record]) -> int:
+    """Where a column stands that is never null."""
+    shape = spec(cls)
+    return shape.names.index(shape.table.key[0])
+
+
+def _holes(rows: int, columns: int) -> str:
+    one = f"({', '.join('?' * columns)})"
     return ", ".join([one] * rows)
+
+
+@lru_cache(maxsize=_STATEMENTS)
+def _insert(table: str, book: int, rows: int, columns: int, key: int) -> str:
+    return (
+        f"INSERT INTO {table} SELECT {book}, * FROM (VALUES {_holes(rows, columns)})"  # noqa: S608 - holes only
+        f" WHERE column{key + 1} IS NOT NULL"
+    )
+
+
+@lru_cache(maxsize=_STATEMENTS)
+def _update(cls: type[Record], book: int, rows: int) -> str:
+    changes, where = _hot_clauses(cls)
+    holes = _holes(rows, len(spec(cls).hot) + len(cls.TABLE.key))
+    return (
+        f"UPDATE {cls.TABLE.name} AS t SET {changes} FROM (VALUES {holes}) AS v"  # noqa: S608 - names come from record classes
+        f" WHERE t.book_id = {book} AND {where}"
+    )
 
 
 @cache

@@ -35,6 +35,13 @@ class Writes(NamedTuple):
     head: Head
 
 
+class Packed(NamedTuple):
+    """`Writes` made ready for one database: what to send, in that database's own terms."""
+
+    statements: tuple[Any, ...]
+    values: list[Any]
+
+
 class Known(NamedTuple):
     """A journal row as the answer to its key."""
 
@@ -61,10 +68,15 @@ class Store(Protocol):
     def known(self, keys: Iterable[str]) -> list[Known]:
         """The journal rows with these idempotency keys."""
 
-    def write(self, writes: Writes) -> None:
+    def pack(self, writes: Writes) -> Packed:
+        """Make ready for `write` or `write_after` of any store of this book. No database is asked,
+        so that a batch can be packed while the one before it is being written.
+        """
+
+    def write(self, packed: Packed) -> None:
         """Write everything and the head row. Errors: `Clash`."""
 
-    def write_after(self, head: Head, writes: Writes) -> bool:
+    def write_after(self, head: Head, packed: Packed) -> bool:
         """In a transaction of its own: write everything if the book stands at `head`.
 
         False, with nothing written, when it does not. Errors: `Clash`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
@@ -59,7 +60,7 @@ class Writer:
         self._waiting = 0
         self._closing = False
         self._usual = 1
-        self._flying: tuple[Load, Decided] | None = None
+        self._flying: deque[tuple[Load, Decided]] = deque()
         self._flight = Flight(self._flown)
         self._thread = threading.Thread(target=self._run, name="khata-writer", daemon=True)
         self._thread.start()
@@ -152,31 +153,46 @@ class Writer:
         self._carry(Load(parts[-1], tickets))
 
     def _carry(self, load: Load) -> None:
-        """Commit a load: decided ahead and handed to the flight, or all under the lock."""
+        """Commit a load: decided ahead and handed to the flight, or all under the lock.
+
+        It is handed over while the one before it is still in the air, which it follows at once.
+        """
         decided = self._committer.ahead(load.units)
-        if not self._land() or decided is None:
+        alone = len(load.units) < _FEW and self._queue.empty()
+        if (decided is None or alone) and not self._land():
+            decided = None
+        if decided is None:
             self._settle(load)
             return
         self._committer.depart(decided)
-        self._flying = (load, decided)
-        if len(load.units) < _FEW and self._queue.empty():
+        self._flying.append((load, decided))
+        if alone:
             self._flight.now(decided, load)
             self._land()
         else:
             self._flight.start(decided, load)
+            self._land(leave=1)
 
-    def _land(self) -> bool:
-        """Wait for the batch in the air. False when it failed and was done again here."""
-        if self._flying is None:
-            return True
-        load, decided = self._flying
-        self._flying = None
-        error = self._flight.landed()
-        if error is None:
-            return True
-        self._committer.turn_back(decided, error)
-        self._settle(load)
-        return False
+    def _land(self, leave: int = 0) -> bool:
+        """Wait for the batches in the air, but for so many. False when one failed: it and those
+        behind it were done again here.
+        """
+        while len(self._flying) > leave:
+            error = self._flight.landed()
+            if error is not None:
+                self._turn_back(error)
+                return False
+            self._flying.popleft()
+        return True
+
+    def _turn_back(self, error: BaseException) -> None:
+        """Do again what failed and what was to follow it."""
+        lost = list(self._flying)
+        self._flying.clear()
+        self._flight.recall(len(lost) - 1)
+        self._committer.turn_back((decided for _, decided in lost), error)
+        for load, _ in lost:
+            self._settle(load)
 
     def _settle(self, load: Load) -> None:
         """Give every job its outcome, whatever happens, and answer."""
@@ -227,26 +243,36 @@ class Load(NamedTuple):
 
 
 class Flight:
-    """A thread that does one thing at a time for the writer, which goes on meanwhile."""
+    """A thread that does one thing after another for the writer, which goes on meanwhile.
+
+    After a failure nothing more is done until `recall`: what follows stands on what failed.
+    """
 
     def __init__(self, work: Callable[[Decided, Load], BaseException | None]) -> None:
         self._work = work
+        self._failure: BaseException | None = None
         self._orders: SimpleQueue[tuple[Decided, Load] | None] = SimpleQueue()
         self._results: SimpleQueue[BaseException | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="khata-flight", daemon=True)
         self._thread.start()
 
     def start(self, decided: Decided, load: Load) -> None:
-        """Begin; `landed` must be asked before the next start."""
+        """Do this when all before it is done. `landed` tells in the same order."""
         self._orders.put((decided, load))
 
     def now(self, decided: Decided, load: Load) -> None:
-        """The same, in the caller's own thread: quicker when nothing else is to be done."""
-        self._results.put(self._work(decided, load))
+        """The same in the caller's own thread, with nothing in the air: quicker."""
+        self._do(decided, load)
 
     def landed(self) -> BaseException | None:
-        """Wait for the end; what went wrong, if anything did."""
+        """Wait for the next end; what went wrong, if anything did."""
         return self._results.get()
+
+    def recall(self, count: int) -> None:
+        """Take back the orders behind the one that failed: none was begun."""
+        for _ in range(count):
+            self._results.get()
+        self._failure = None
 
     def close(self) -> None:
         """End the thread; nothing is in the air."""
@@ -255,7 +281,12 @@ class Flight:
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:
-            self._results.put(self._work(*order))
+            self._do(*order)
+
+    def _do(self, decided: Decided, load: Load) -> None:
+        if self._failure is None:
+            self._failure = self._work(decided, load)
+        self._results.put(self._failure)
 
 
 def _parts(units: list[list[Job]], most: int) -> Iterator[list[list[Job]]]:

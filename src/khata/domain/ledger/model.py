@@ -60,7 +60,7 @@ class MovedLeg(msgspec.Struct, frozen=True, gc=False):
     balance_after: str | None
 
 
-class Moved(msgspec.Struct, frozen=True):
+class Moved(msgspec.Struct, frozen=True, gc=False):
     """An entry as its caller is told of it. `id` names it for ever, as in a reversal."""
 
     id: str

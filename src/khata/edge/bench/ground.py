@@ -21,6 +21,7 @@ from khata.errors import DatabaseUnavailable, Invalid
 
 _NAMED: Final = "KHATA_DATABASE_URL"
 _MOUNTS: Final = Path("/proc/self/mounts")
+_LOG_FILES: Final = 64
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 
 
@@ -45,6 +46,7 @@ def ground(database: str) -> Iterator[Ground]:
             yield _server(named)
         else:
             with local_postgres() as url:
+                _run_in(url)
                 yield _server(url)
     elif database.startswith(POSTGRES):
         yield _server(database)
@@ -99,6 +101,19 @@ def _server(url: str) -> Ground:
         row = connection.execute("SHOW server_version").fetchone()
     version = str(row[0]).split()[0] if row else "?"
     return Ground("postgres", f"PostgreSQL {version}", partial(_fresh_database, plain))
+
+
+def _run_in(url: str) -> None:
+    """Give a new server the write-ahead log of one that has been running.
+
+    A new one makes a file of its log whenever it needs the next one, and every caller waits; later
+    it uses old ones again. Here it is made to have some gigabyte of old ones.
+    """
+    with _connected(url) as connection:
+        for _ in range(_LOG_FILES):
+            connection.execute("SELECT pg_logical_emit_message(false, 'khata', 'run in')")
+            connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
 
 
 @contextmanager

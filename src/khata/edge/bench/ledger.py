@@ -20,6 +20,7 @@ from khata.edge.bench.baseline_sqlite import sqlite_baseline
 from khata.edge.bench.book_side import book_side
 from khata.edge.bench.figures import Draw, Figures, Sample, Side, draws, figures_of
 from khata.edge.bench.ground import Ground
+from khata.edge.collecting import collecting_seldom
 from khata.engine.database import SQLITE
 from khata.errors import Invalid
 
@@ -163,7 +164,8 @@ def versions(place: Ground) -> dict[str, str]:
 
 
 def _slice(side: Side, drawn: list[Draw], callers: int, seconds: float) -> Sample:
-    """Python's collector walks over what is there already only once, before the clock starts."""
-    gc.collect()
-    gc.freeze()
-    return side.load(drawn, callers=callers, seconds=seconds)
+    """Both sides with Python's collector as `khata serve` sets it."""
+    with collecting_seldom():
+        gc.collect()
+        gc.freeze()
+        return side.load(drawn, callers=callers, seconds=seconds)

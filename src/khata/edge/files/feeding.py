@@ -7,15 +7,14 @@ the book stands still. Every command has its key; whatever breaks off may be fed
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from khata.app import Khata
 from khata.base.actor import SYSTEM, Actor
+from khata.edge.collecting import collecting_seldom
 from khata.engine.command import Command
 from khata.engine.job import Outcome
 from khata.engine.journal import Receipt
@@ -24,7 +23,6 @@ from khata.errors import KhataError, Overloaded
 CHUNK: Final = 1000
 _FLIGHTS: Final = 2
 _MOST_NAMED: Final = 1000
-_COLLECT: Final = (100_000, 20, 100)
 _PAUSE_SECONDS: Final = 0.05
 _MOST_PAUSES: Final = 1200
 
@@ -97,7 +95,7 @@ class Feed:
 
         Errors: `Unavailable`, with the line; whatever `items` raises.
         """
-        with _collecting_seldom():
+        with collecting_seldom():
             asyncio.run(self._run(items, result, tell))
 
     async def _run(
@@ -151,21 +149,6 @@ class Feed:
             result.refused.append(RefusedLine(item.line, item.key, error.code, error.message))
         if self.on_refusal == "stop" and result.stopped_at is None:
             result.stopped_at = item.line
-
-
-@contextmanager
-def _collecting_seldom() -> Iterator[None]:
-    """Look for garbage in cycles less often for a while.
-
-    Commands, receipts and rows form none, and there are so many of them that looking through them
-    again and again would take a third of the time, more the longer it goes on.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(*_COLLECT)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 async def _landed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -14,6 +13,7 @@ from granian.http import HTTP1Settings
 from litestar.types import Receive, Scope, Send
 
 from khata.app import Khata
+from khata.edge.collecting import collect_seldom
 from khata.edge.http import logs
 from khata.edge.http.app import create_app
 from khata.edge.http.tokens import tokens_of
@@ -22,10 +22,6 @@ from khata.settings import Settings
 _BACKLOG: Final = 2048
 _BACKPRESSURE: Final = 1024
 _HEADER_MILLISECONDS: Final = 15_000
-_COLLECT: Final = (100_000, 50, 100)
-"""Python walks through every row in memory to look for cycles, which holds all callers up for some
-60 ms. Rows have no cycles; looking less often costs nothing but a few of those of failed requests.
-"""
 
 
 def serve(settings: Settings) -> None:
@@ -57,7 +53,7 @@ def serve(settings: Settings) -> None:
 def load(settings: Settings, *_: Any) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """The application of one worker, with its books open."""
     logs.set_up(settings.log_level)
-    gc.set_threshold(*_COLLECT)
+    collect_seldom()
     books = {name: Khata.open(settings.database_url, name) for name in settings.books}
 
     def close() -> None:
