@@ -37,7 +37,7 @@ VERBS: Final = Verbs(
 Line = Command | tuple[str, Command]
 """A line of `submit_many`: a command, or (idempotency key, command)."""
 
-_SWITCH_SECONDS: Final = 0.0002
+_SWITCH_SECONDS: Final = 0.0001
 _PATIENCE: Final = 60.0
 
 

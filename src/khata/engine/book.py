@@ -83,7 +83,7 @@ class Book:
     ) -> None:
         self._cache = cache
         self._rows: dict[Address, Record] = {}
-        self._changed: dict[Address, bool] = {}
+        self._changed: dict[Address, None] = {}
         self._placed: dict[Question, set[Key]] = {}
         self._made: set[Key] = set()
         self._count = 0
@@ -196,7 +196,7 @@ class Book:
 
     def _note(self, address: Address, record: Record) -> None:
         """A row is new, or its stable columns changed: `find` must know where it stands now."""
-        self._changed[address] = True
+        self._changed[address] = None
         cls, key = address
         for column in cls.TABLE.finds:
             self._placed.setdefault((cls, column, getattr(record, column)), set()).add(key)
@@ -343,18 +343,17 @@ class Book:
     def changes(self) -> list[tuple[str, Key, str]]:
         """[table, key, digest] of every state that was added or whose stable columns changed."""
         found = []
-        for (cls, key), changed in self._changed.items():
-            if changed:
-                shape = spec(cls)
-                row = shape.encode(self._rows[cls, key])
-                found.append((shape.name, key, shape.digest(row)))
+        for cls, key in self._changed:
+            shape = spec(cls)
+            row = shape.encode(self._rows[cls, key])
+            found.append((shape.name, key, shape.digest(row)))
         return found
 
     def merge(self, batch: Touched) -> None:
         """Put every row of the overlay in the cache, and note in the batch how to write it."""
         cache, changed = self._cache, self._changed
         for address, row in self._rows.items():
-            if address in changed:
+            if changed and address in changed:
                 if cache.rows.get(address) is None:
                     batch.new[address] = None
                 else:

@@ -88,7 +88,7 @@ class Committer:
         self._reader: Store | None = None
         self._cache = Cache()
         self._head: Head | None = None
-        self._keys: OrderedDict[str, Known] = OrderedDict()
+        self._keys: OrderedDict[str, Row] = OrderedDict()
         self._suspicious = False
         self._crowded = 0
 
@@ -246,7 +246,7 @@ class Committer:
         write nothing that could clash (see `_check_refused` for refusals, which do not either).
         """
         jobs = {job.key: job for unit in units for job in unit}
-        known = [self._keys[key] for key in jobs.keys() & self._keys.keys()]
+        known = [_known(self._keys[key]) for key in jobs.keys() & self._keys.keys()]
         unknown = [
             key
             for key, job in jobs.items()
@@ -283,8 +283,8 @@ class Committer:
 
     def _remember(self, batch: Batch) -> None:
         keys = self._keys
-        for seq, key, digest, kind, _, at, _, result, *_ in batch.journal:
-            keys[key] = Known(key, digest, kind, seq, at, result)
+        for row in batch.journal:
+            keys[row[1]] = row
         while len(keys) > self._limits.keys:
             keys.popitem(last=False)
 
@@ -363,10 +363,19 @@ class Committer:
 
     def _hot_rows(self, addresses: Iterable[Address]) -> dict[type[Record], list[Row]]:
         found: dict[type[Record], list[Row]] = {}
-        for address in addresses:
-            values = spec(address[0]).hot_values(self._cache.rows[address])
-            found.setdefault(address[0], []).append(values)
+        rows = self._cache.rows
+        for cls, key in addresses:
+            values = found.get(cls)
+            if values is None:
+                values = found[cls] = []
+            values.append(spec(cls).hot_values(rows[cls, key]))
         return found
+
+
+def _known(row: Row) -> Known:
+    """A journal row of this writer's own."""
+    seq, key, digest, kind, _, at, _, result, _, _ = row
+    return Known(key, digest, kind, seq, at, result)
 
 
 def _keep_refusals(batch: Batch, units: list[list[Job]]) -> None:
