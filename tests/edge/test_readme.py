@@ -88,7 +88,7 @@ def _run(example: Example, folder: Path) -> subprocess.CompletedProcess[str]:
     else:
         script = commands(example.text) if example.language == "console" else example.text
         # what an example leaves running (a server, say) ends with it
-        ending = "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"
+        ending = "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"
         argv = ["bash", "-euo", "pipefail", "-c", ending + script]
     return subprocess.run(
         argv,

@@ -98,6 +98,8 @@ def translated() -> Iterator[None]:
         raise Clash(str(error.diag.constraint_name)) from error
     except pg.DiskFull as error:
         raise StorageFull("The disk is full; nothing was written.") from error
+    except (psycopg.DataError, psycopg.IntegrityError, pg.ProgramLimitExceeded):
+        raise  # a value that no retry makes fit: the writer finds whose it is
     except psycopg.Error as error:
         raise DatabaseUnavailable("The database did not take the batch.") from error
 

@@ -15,6 +15,7 @@ from khata.engine.store import Clash, Known, Packed, Writes
 from khata.errors import BookCorrupted, BookNotFound, DatabaseUnavailable, StorageFull
 
 BUSY_SECONDS: Final = 30.0
+"""How long to wait for another process, whose batches may follow each other closely."""
 _CHUNK: Final = 500
 _STATEMENTS: Final = 64
 """Prepared statements that are kept: a long one holds a megabyte."""
@@ -48,6 +49,8 @@ def translated() -> Iterator[None]:
         yield
     except sqlite3.IntegrityError as error:
         raise Clash(str(error)) from error
+    except sqlite3.DataError:
+        raise  # a value that no retry makes fit: the writer finds whose it is
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _FULL:

@@ -13,13 +13,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
 from khata.base.clock import Clock
 from khata.engine.command import Verbs
 from khata.engine.committer import Committer, Decided, Limits, Tally
+from khata.engine.flight import Flight, Load
 from khata.engine.job import Job, Ticket, answer
 from khata.engine.store import Store
 from khata.errors import (
@@ -28,7 +29,6 @@ from khata.errors import (
     DatabaseUnavailable,
     KhataError,
     Overloaded,
-    Unavailable,
 )
 
 log = structlog.get_logger("khata.writer")
@@ -72,9 +72,17 @@ class Writer:
         """Commands accepted and not yet answered."""
         return self._waiting
 
+    @property
+    def broken(self) -> KhataError | None:
+        """Why nothing more is written, once an invariant has fallen."""
+        return self._broken
+
     def put(self, ticket: Ticket) -> None:
         """Hand in a ticket. Errors: `Overloaded`, `Closing`, `Broken`; nothing was accepted."""
         count = len(ticket.jobs)
+        if not count:
+            answer([ticket])
+            return
         with self._lock:
             if self._closing:
                 raise Closing("Khata is shutting down; nothing was accepted.")
@@ -195,28 +203,41 @@ class Writer:
             self._settle(load)
 
     def _settle(self, load: Load) -> None:
-        """Give every job its outcome, whatever happens, and answer."""
+        """Give every job its outcome under the lock, whatever happens, and answer."""
+        self._commit(load.units)
+        self._answer(load)
+
+    def _commit(self, units: list[list[Job]]) -> None:
         deadline = time.monotonic() + self.limits.patience_seconds
         pause = _FIRST_PAUSE
         while True:
             try:
-                self._committer.commit(load.units)
+                self._committer.commit(units)
             except DatabaseUnavailable as error:
                 if time.monotonic() + pause < deadline:
                     time.sleep(pause)
                     pause = min(pause * 2, 1.0)
                     continue
-                _fail(load.units, error)
+                _fail(units, error)
             except Broken as error:
                 self._broken = error
-                _fail(load.units, error)
+                _fail(units, error)
             except KhataError as error:
-                _fail(load.units, error)
+                _fail(units, error)
             except Exception as error:  # the thread must outlive any fault
-                log.exception("writer_fault")
-                _fail(load.units, Unavailable(f"The writer failed: {type(error).__name__}."))
-            break
-        self._answer(load)
+                log.exception("writer_fault", commands=len(units))
+                self._part(units, error)
+            return
+
+    def _part(self, units: list[list[Job]], error: Exception) -> None:
+        """What no database can hold is the fault of one command: find it, its neighbours live."""
+        if len(units) > 1:
+            half = len(units) // 2
+            self._commit(units[:half])
+            self._commit(units[half:])
+            return
+        kind = type(error).__name__
+        _fail(units, Broken(f"It failed inside Khata ({kind}); nothing was written."))
 
     def _answer(self, load: Load) -> None:
         """Wake those who wait. The flight's thread calls it too."""
@@ -233,60 +254,6 @@ class Writer:
             return error
         self._answer(load)
         return None
-
-
-class Load(NamedTuple):
-    """Jobs for one transaction, and the tickets to answer after it."""
-
-    units: list[list[Job]]
-    tickets: list[Ticket]
-
-
-class Flight:
-    """A thread that does one thing after another for the writer, which goes on meanwhile.
-
-    After a failure nothing more is done until `recall`: what follows stands on what failed.
-    """
-
-    def __init__(self, work: Callable[[Decided, Load], BaseException | None]) -> None:
-        self._work = work
-        self._failure: BaseException | None = None
-        self._orders: SimpleQueue[tuple[Decided, Load] | None] = SimpleQueue()
-        self._results: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="khata-flight", daemon=True)
-        self._thread.start()
-
-    def start(self, decided: Decided, load: Load) -> None:
-        """Do this when all before it is done. `landed` tells in the same order."""
-        self._orders.put((decided, load))
-
-    def now(self, decided: Decided, load: Load) -> None:
-        """The same in the caller's own thread, with nothing in the air: quicker."""
-        self._do(decided, load)
-
-    def landed(self) -> BaseException | None:
-        """Wait for the next end; what went wrong, if anything did."""
-        return self._results.get()
-
-    def recall(self, count: int) -> None:
-        """Take back the orders behind the one that failed: none was begun."""
-        for _ in range(count):
-            self._results.get()
-        self._failure = None
-
-    def close(self) -> None:
-        """End the thread; nothing is in the air."""
-        self._orders.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (order := self._orders.get()) is not None:
-            self._do(*order)
-
-    def _do(self, decided: Decided, load: Load) -> None:
-        if self._failure is None:
-            self._failure = self._work(decided, load)
-        self._results.put(self._failure)
 
 
 def _parts(units: list[list[Job]], most: int) -> Iterator[list[list[Job]]]:
