@@ -23,6 +23,8 @@ from khata.engine.committer import Limits
 from khata.engine.database import Database, View
 from khata.engine.job import Job, Outcome, Ticket
 from khata.engine.journal import Receipt
+from khata.engine.tail import Tail
+from khata.engine.verify import Progress, Report, verify
 from khata.engine.writer import Writer
 from khata.errors import BatchRefused, BatchSkipped, Invalid, KhataError
 
@@ -219,6 +221,17 @@ class Khata:
         """One query in a snapshot of its own: `book.query(wallets.balance, "alice/…")`."""
         with self.view() as view:
             return ask(view, *args, **kwargs)
+
+
+    def verify(
+        self, *, progress: Progress | None = None, expect: tuple[int, bytes] | None = None
+    ) -> Report:
+        """Prove the whole book, or name what is wrong with it: see `khata.engine.verify`."""
+        return verify(self.database, self.book_id, progress=progress, expect=expect)
+
+    def tail(self, name: str) -> Tail:
+        """The journal for a consumer called `name`, on from where it last came to."""
+        return Tail(self.database, self.book_id, name, self.clock)
 
 
 def _new_key() -> str:
