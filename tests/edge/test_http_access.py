@@ -70,6 +70,22 @@ def test_an_owner_pays_from_their_own(server):
     assert answer.status_code == 200
 
 
+def test_an_owner_gets_back_the_key_they_sent(server):
+    """Also when it is answered again, and in a bulk; how the journal keeps it is its own affair."""
+    body = {"to": server.bob, "amount": money("1.00")}
+    line = {"key": "rent", "command": {"kind": "wallets.transfer", "wallet": server.alice, **body}}
+    with server.http(a_token()) as http:
+        asks = Asks(http)
+        path = f"/v1/wallets/{server.alice}/transfer"
+        told = [asks.post(path, body, key="rent").json() for _ in range(2)]
+        told += asks.post("/v1/bulk", {"lines": [line]}).json()["outcomes"]
+    assert [(one["key"], one["replayed"]) for one in told] == [
+        ("rent", False),
+        ("rent", True),
+        ("rent", True),
+    ]
+
+
 @pytest.mark.parametrize("path", ["", "/balance", "/transactions", "/statement"])
 def test_an_owner_sees_nothing_of_others(server, path):
     """Another's wallet is not theirs to see."""

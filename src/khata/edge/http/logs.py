@@ -1,4 +1,8 @@
-"""Logs: one JSON object a line on standard output. Headers, bodies and queries are never in it."""
+"""Logs: one JSON object a line on standard output. Headers, bodies and queries are never in it.
+
+A fault is told with the lines it came through and never with their variables, which would be
+amounts, commands and keys.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,9 @@ def set_up(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
