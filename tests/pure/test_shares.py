@@ -1,4 +1,4 @@
-"""Shares add up, and a reversal never gives back more than there was."""
+"""Shares add up, a reversal never gives back more than there was, a floor has a depth."""
 
 from itertools import pairwise
 
@@ -6,10 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khata.domain.ledger.rules import reversal_legs, share
+from khata.domain.ledger.rules import loosened, reversal_legs, share
+from khata.engine.accounts import Account
 from khata.errors import Invalid, NotReversible, ReversalExceeded
 
 WEIGHTS = st.lists(st.integers(0, 10**12), min_size=1, max_size=8).filter(any)
+
+
+OF = Account(
+    id=1,
+    code="escrow/M1",
+    kind="liability",
+    unit="BDT",
+    exponent=2,
+    owner=None,
+    status="active",
+    floor=0,
+    overdraft=500,
+    limits=None,
+    opened_at=0,
+)
 
 
 @given(st.integers(0, 10**15), WEIGHTS)
@@ -81,15 +97,15 @@ def test_partial_reversals_end_exactly_at_the_original(legs, wishes):
         left = sum(amount - back for amount, back in zip(legs, done, strict=True) if amount > 0)
         if wanted > left:
             with pytest.raises((ReversalExceeded, NotReversible)):
-                reversal_legs(legs, done, wanted)
+                reversal_legs(legs, done, wanted, of=OF)
             continue
-        back = reversal_legs(legs, done, wanted)
+        back = reversal_legs(legs, done, wanted, of=OF)
         assert (sum(back), sum(part for part in back if part < 0)) == (0, -wanted)
         done = [was - part for was, part in zip(done, back, strict=True)]
         for amount, gone in zip(legs, done, strict=True):
             assert min(amount, 0) <= gone <= max(amount, 0)
     if done != legs:
-        rest = reversal_legs(legs, done, None)
+        rest = reversal_legs(legs, done, None, of=OF)
         done = [was - part for was, part in zip(done, rest, strict=True)]
     assert done == legs
 
@@ -97,4 +113,20 @@ def test_partial_reversals_end_exactly_at_the_original(legs, wishes):
 def test_what_is_wholly_reversed_stays_so():
     """There is nothing left to give back."""
     with pytest.raises(NotReversible):
-        reversal_legs([5, -5], [5, -5], None)
+        reversal_legs([5, -5], [5, -5], None, of=OF)
+
+
+def test_too_large_a_reversal_tells_what_is_left():
+    """As a decimal string with its currency."""
+    with pytest.raises(ReversalExceeded) as caught:
+        reversal_legs([500, -500], [100, -100], 401, of=OF)
+    assert caught.value.details == {"expected": "4.00", "got": "4.01", "currency": "BDT"}
+
+
+@pytest.mark.parametrize(
+    ("floor", "overdraft", "more"),
+    [(0, 500, 0), (0, 700, 200), (-200, 500, 200), (300, 0, -800), (None, 0, 10**18 - 1)],
+)
+def test_how_much_more_may_leave(floor, overdraft, more):
+    """Floor and overdraft count together; without a floor it is all that a book can hold."""
+    assert loosened(OF, floor, overdraft) == more

@@ -17,6 +17,7 @@ from khata.domain.ledger import (
     check_four_eyes,
     check_owner,
     check_reason,
+    check_total,
     enter,
     minor_of,
     other_side,
@@ -120,7 +121,7 @@ def place_hold(book: Book, command: PlaceHold) -> HoldState:
             raise Invalid("Group and reference have at most 500 characters.", got=text[:60])
     account = wallet_account(book, command.wallet)
     limits.check_status(account)
-    minor = minor_of(account, command.amount)
+    minor = minor_of(book, account, command.amount)
     expires_at = _expiry(book, command.expires_in_seconds)
     source = source_of(book, command.source)
     account = _set_aside(book, account, minor)
@@ -148,7 +149,7 @@ def raise_hold(book: Book, command: RaiseHold) -> HoldState:
     """Errors: as `place_hold`; `HoldNotFound`, `HoldNotActive`."""
     hold, account = _active(book, command.hold)
     limits.check_status(account)
-    minor = minor_of(account, command.by)
+    minor = minor_of(book, account, command.by)
     account = _set_aside(book, account, minor)
     hold = book.change(hold, amount=hold.amount + minor, remaining=hold.remaining + minor)
     return state_of(hold, account)
@@ -168,13 +169,14 @@ def capture_hold(book: Book, command: CaptureHold) -> HoldState:
     hold, account = _active(book, command.hold)
     minor = hold.remaining
     if command.amount is not None:
-        minor = minor_of(account, command.amount)
+        minor = minor_of(book, account, command.amount)
     check_four_eyes(book, account, minor)
     if minor > hold.remaining:
         raise HoldExceeded(
             f"{hold.id} has {to_text(hold.remaining, account.exponent)} left.",
             expected=to_text(hold.remaining, account.exponent),
             got=to_text(minor, account.exponent),
+            currency=account.unit,
         )
     return _capture(book, hold, minor, command.to, command)
 
@@ -255,8 +257,7 @@ def _recompute_expiry(book: Book, closed: Hold) -> None:
 def capture_group(book: Book, command: CaptureGroup) -> list[HoldState]:
     """Errors: as `capture_hold`; `HoldNotFound` when the group has no active hold."""
     holds = _group(book, command.group)
-    for hold in holds:
-        check_four_eyes(book, book.account(hold.account_id), hold.remaining)
+    check_total(book, [(hold.account_id, hold.remaining) for hold in holds])
     return [_capture(book, hold, hold.remaining, command.to, command) for hold in holds]
 
 

@@ -17,6 +17,7 @@ from khata.domain.ledger.entering import (
     check_four_eyes,
     check_owner,
     check_reason,
+    check_total,
     enter,
     house_account,
     minor_of,
@@ -26,6 +27,7 @@ from khata.domain.ledger.entering import (
 )
 from khata.domain.ledger.model import (
     ROOTS,
+    LimitView,
     Moved,
     MovedLeg,
     Reversed,
@@ -39,7 +41,6 @@ from khata.domain.ledger.queries import (
     EntryStatus,
     EntryView,
     LegView,
-    LimitView,
     TrialLine,
     account,
     account_ref,
@@ -49,7 +50,6 @@ from khata.domain.ledger.queries import (
     entry,
     entry_name,
     held_now,
-    limit_views,
     metadata_of,
     reversal_status,
     reversed_by,
@@ -59,6 +59,7 @@ from khata.domain.ledger.queries import (
     trial_balance,
     wallet_ref,
 )
+from khata.domain.ledger.rules import limit_views
 
 __all__ = [
     "ROOTS",
@@ -89,6 +90,7 @@ __all__ = [
     "check_four_eyes",
     "check_owner",
     "check_reason",
+    "check_total",
     "enter",
     "entries",
     "entry",

@@ -13,13 +13,14 @@ from khata.domain.ledger.entering import (
     account_of,
     check_four_eyes,
     check_reason,
+    check_total,
     enter,
     foresee,
     minor_of,
     open_account,
     other_side,
 )
-from khata.domain.ledger.model import FLOORED, Moved, Reversed, entry_key
+from khata.domain.ledger.model import FLOORED, LimitView, Moved, Reversed, entry_key
 from khata.domain.setup import source_of
 from khata.engine.accounts import Account, Entry, Kind, VelocityLimit
 from khata.engine.book import Book, Leg
@@ -65,7 +66,7 @@ def post_entry(book: Book, command: PostEntry) -> Moved:
         raise Invalid("An entry has at most 1000 legs.", expected=_MOST_LEGS)
     foresee(book, [leg.account for leg in command.legs])
     legs = [_leg(book, leg) for leg in command.legs]
-    _check_total(book, legs)
+    check_total(book, legs)
     return enter(
         book,
         legs,
@@ -86,19 +87,8 @@ def _leg(book: Book, leg: LegIn) -> Leg:
             got="both" if amount else "neither",
         )
     account = other_side(book, leg.account, amount.currency)
-    minor = minor_of(account, amount)
+    minor = minor_of(book, account, amount)
     return account.id, minor if leg.debit else -minor
-
-
-def _check_total(book: Book, legs: Sequence[Leg]) -> None:
-    """Four eyes look at an entry as a whole: cut in many legs it is still as large."""
-    totals: dict[str, tuple[Account, int]] = {}
-    for account_id, amount in legs:
-        account = book.account(account_id)
-        _, total = totals.get(account.unit, (account, 0))
-        totals[account.unit] = (account, total + max(amount, 0))
-    for account, total in totals.values():
-        check_four_eyes(book, account, total)
 
 
 # ── accounts ─────────────────────────────────────────────────────────────────────────
@@ -115,7 +105,7 @@ class AccountState(msgspec.Struct, frozen=True):
     available: str
     floor: str | None
     overdraft: str
-    limits: list[VelocityLimit] | None
+    limits: list[LimitView]
 
 
 class OpenAccount(Command, frozen=True, tag="ledger.open_account"):
@@ -189,13 +179,16 @@ def close(book: Book, command: CloseAccount) -> AccountState:
             f"{account.code} still has a balance or holds.",
             balance=to_text(account.natural, account.exponent),
             held=to_text(account.held, account.exponent),
+            currency=account.unit,
         )
     return _set_status(book, command.account, command.reason, ("active", "frozen"), "closed")
 
 
 @VERBS.handles(SetLimits, roles=("admin", "finance"))
 def set_limits(book: Book, command: SetLimits) -> AccountState:
-    """Errors: `Invalid`, `InvalidAmount`, `TooManyDecimals`."""
+    """Errors: `Invalid`, `InvalidAmount`, `TooManyDecimals`; `ApprovalRequired` when by more than
+    the four-eyes limit more may leave than before.
+    """
     account = account_of(book, command.account)
     check_reason(command.reason)
     if command.floor is None and account.owner is not None:
@@ -205,6 +198,7 @@ def set_limits(book: Book, command: SetLimits) -> AccountState:
         raise Invalid("An overdraft is not negative.", expected="0 or more", got=command.overdraft)
     floor = None if command.floor is None else to_minor(command.floor, account.exponent)
     _check_velocity(command.limits)
+    check_four_eyes(book, account, rules.loosened(account, floor, overdraft))
     return state_of(
         book.change(account, floor=floor, overdraft=overdraft, limits=list(command.limits) or None)
     )
@@ -253,7 +247,7 @@ def state_of(account: Account) -> AccountState:
         to_text(account.available, places),
         floor,
         to_text(account.overdraft, places),
-        account.limits,
+        rules.limit_views(account),
     )
 
 
@@ -297,9 +291,8 @@ def reverse(book: Book, command: Reverse) -> Moved:
         if len({account.unit for account in accounts}) > 1:
             raise NotReversible("Several currencies: reverse it wholly.", reason="mixed")
         wanted = to_positive_minor(command.amount, accounts[0].exponent)
-    back = rules.reversal_legs([amount for _, amount in legs], done, wanted)
-    for account, amount in zip(accounts, back, strict=True):
-        check_four_eyes(book, account, abs(amount))
+    back = rules.reversal_legs([amount for _, amount in legs], done, wanted, of=accounts[0])
+    check_total(book, [(was[0], amount) for was, amount in zip(legs, back, strict=True)])
     moved = enter(
         book,
         [(account.id, amount) for account, amount in zip(accounts, back, strict=True) if amount],

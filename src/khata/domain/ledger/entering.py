@@ -43,7 +43,8 @@ def account_of(book: Book, name: str, unit: str | None = None) -> Account:
     `name`: a wallet id (`wal_…`), a wallet's path (`alice/personal/BDT`) or an account code
     (`escrow/M1`). `unit` picks one of several accounts with the same code.
 
-    Errors: `WalletNotFound`, `AccountNotFound`, `CurrencyMismatch`.
+    Errors: `WalletNotFound`, `AccountNotFound`, `CurrencyMismatch`, `UnknownCurrency`; `Invalid`
+    for a house account in several currencies.
     """
     number = wallet_key(name)
     if number is not None:
@@ -58,11 +59,7 @@ def account_of(book: Book, name: str, unit: str | None = None) -> Account:
                 raise WalletNotFound(f"No wallet {name[:200]!r}.", got=name[:200])
             raise AccountNotFound(f"No account {name[:200]!r}.", got=name[:200])
     if unit is not None and account.unit != unit:
-        raise CurrencyMismatch(
-            f"{account.code} is in {account.unit}, the amount in {unit[:20]}.",
-            expected=account.unit,
-            got=unit[:20],
-        )
+        raise _other_currency(book, account, unit)
     if account.next_expiry is not None:
         return book.account(account.id)
     return account
@@ -161,7 +158,7 @@ def wallet_account(book: Book, name: str) -> Account:
         account = account_of(book, name)
         if account.owner is None:
             raise WalletNotFound(f"{name[:200]!r} is not a wallet.", got=name[:200])
-    except NotFound:
+    except (NotFound, Invalid):  # a house account in several currencies is there, and not theirs
         if owner is None:
             raise
         raise NotYours("This is not yours, or does not exist.", expected=owner) from None
@@ -176,18 +173,25 @@ def check_owner(book: Book, account: Account) -> None:
         raise NotYours("This is not yours, or does not exist.", expected=owner)
 
 
-def minor_of(account: Account, amount: Money) -> int:
+def minor_of(book: Book, account: Account, amount: Money) -> int:
     """An amount above zero in the account's minor units.
 
-    Errors: `CurrencyMismatch`, `InvalidAmount`, `TooManyDecimals`, `AmountTooLarge`.
+    Errors: `CurrencyMismatch`, `UnknownCurrency`, `InvalidAmount`, `TooManyDecimals`,
+    `AmountTooLarge`.
     """
     if amount.currency != account.unit:
-        raise CurrencyMismatch(
-            f"{account.code} is in {account.unit}, the amount in {amount.currency[:20]}.",
-            expected=account.unit,
-            got=amount.currency[:20],
-        )
+        raise _other_currency(book, account, amount.currency)
     return to_positive_minor(amount.amount, account.exponent)
+
+
+def _other_currency(book: Book, account: Account, currency: str) -> CurrencyMismatch:
+    """The error of an amount in another currency. Errors: `UnknownCurrency` when it is none."""
+    exponent_of(book, currency)
+    return CurrencyMismatch(
+        f"{account.code} is in {account.unit}, the amount in {currency}.",
+        expected=account.unit,
+        got=currency,
+    )
 
 
 def check_four_eyes(book: Book, account: Account, minor: int) -> None:
@@ -195,7 +199,7 @@ def check_four_eyes(book: Book, account: Account, minor: int) -> None:
 
     Errors: `ApprovalRequired`.
     """
-    roles = book.actor.roles
+    roles = book.actor.roles  # as `acts_alone` says; written out, for every movement comes by
     if book.approved or "service" in roles or roles.isdisjoint(STAFF):
         return
     limit = setting(book, FOUR_EYES).get(account.unit)
@@ -204,7 +208,22 @@ def check_four_eyes(book: Book, account: Account, minor: int) -> None:
             f"Above {limit} {account.unit} a second person must approve: ask for it first.",
             expected=f"at most {limit} {account.unit}, or an approved request",
             got=to_text(minor, account.exponent),
+            currency=account.unit,
         )
+
+
+def check_total(book: Book, legs: Sequence[Leg]) -> None:
+    """Four eyes look at a movement as a whole: cut in many legs it is still as large.
+
+    Errors: `ApprovalRequired`.
+    """
+    totals: dict[str, tuple[Account, int]] = {}
+    for account_id, amount in legs:
+        account = book.account(account_id)
+        _, total = totals.get(account.unit, (account, 0))
+        totals[account.unit] = (account, total + max(amount, 0))
+    for account, total in totals.values():
+        check_four_eyes(book, account, total)
 
 
 # ── entering ─────────────────────────────────────────────────────────────────────────

@@ -48,6 +48,14 @@ class Reversed(Record, frozen=True):
     TABLE: ClassVar = Table("reversals", key=("seq", "entry"))
 
 
+class LimitView(msgspec.Struct, frozen=True):
+    """A velocity limit: at most `amount` (decimal string) and `count` in any such window."""
+
+    window_seconds: int
+    amount: str | None
+    count: int | None
+
+
 class MovedLeg(msgspec.Struct, frozen=True, gc=False):
     """What an entry did to one account. Decimal strings, on the account's normal side.
 

@@ -15,7 +15,16 @@ import sqlalchemy as sa
 from khata.base.clock import Instant, to_iso
 from khata.base.money import to_text
 from khata.base.paging import Page, checked_limit, from_cursor
-from khata.domain.ledger.model import ROOTS, Reversed, entry_id, entry_key, wallet_id, wallet_key
+from khata.domain.ledger.model import (
+    ROOTS,
+    LimitView,
+    Reversed,
+    entry_id,
+    entry_key,
+    wallet_id,
+    wallet_key,
+)
+from khata.domain.ledger.rules import limit_views
 from khata.engine.accounts import SIDE, Account, Entry, Kind, Posting
 from khata.engine.database import View
 from khata.engine.holds import Hold
@@ -46,14 +55,6 @@ _BATCH: Final = 1000
 _legs: Final = msgspec.json.Decoder(Legs)
 _pairs: Final = msgspec.json.Decoder(list[tuple[int, int]])
 _object: Final = msgspec.json.Decoder(dict[str, Any])
-
-
-class LimitView(msgspec.Struct, frozen=True):
-    """A velocity limit: at most `amount` (decimal string) and `count` in any such window."""
-
-    window_seconds: int
-    amount: str | None
-    count: int | None
 
 
 class AccountView(msgspec.Struct, frozen=True):
@@ -242,18 +243,6 @@ def _account_view(account: Account, held: int) -> AccountView:
         limit_views(account),
         to_iso(account.opened_at),
     )
-
-
-def limit_views(account: Account) -> list[LimitView]:
-    """The velocity limits of an account, amounts as decimal strings."""
-    return [
-        LimitView(
-            limit.window_seconds,
-            None if limit.amount is None else to_text(limit.amount, account.exponent),
-            limit.count,
-        )
-        for limit in account.limits or ()
-    ]
 
 
 def balance_after(view: View, account: Account, seq: int) -> int:

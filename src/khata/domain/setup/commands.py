@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from khata.base.actor import STAFF
 from khata.base.money import MAX_MINOR, to_minor
 from khata.base.units import ISO_4217
 from khata.domain.setup.model import (
@@ -19,7 +20,14 @@ from khata.domain.setup.model import (
 )
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
-from khata.errors import AlreadyExists, Invalid, UnknownCurrency, UnknownKind, UnknownSource
+from khata.errors import (
+    AlreadyExists,
+    ApprovalRequired,
+    Invalid,
+    UnknownCurrency,
+    UnknownKind,
+    UnknownSource,
+)
 
 VERBS: Final = Verbs()
 _UNIT: Final = re.compile(r"[A-Z][A-Z0-9_]{1,11}")
@@ -67,6 +75,12 @@ def setting(book: Book, name: str) -> dict[str, Any]:
     """The value of a setting, empty when it was never set."""
     known = book.peek(Setting, name)
     return known.value if known else {}
+
+
+def acts_alone(book: Book) -> bool:
+    """Whether a member of staff asks whom nobody has approved: what four eyes are for."""
+    roles = book.actor.roles
+    return not (book.approved or "service" in roles or roles.isdisjoint(STAFF))
 
 
 class DefineUnit(Command, frozen=True, tag="setup.define_unit"):
@@ -143,15 +157,35 @@ def define_wallet_kind(book: Book, command: DefineWalletKind) -> WalletKind:
 
 @VERBS.handles(Set, roles=("admin",))
 def set_value(book: Book, command: Set) -> Setting:
-    """Errors: `Invalid`; for `four_eyes` also those of an amount and its currency."""
+    """Errors: `Invalid`; for `four_eyes` also those of an amount and its currency, and
+    `ApprovalRequired` for a limit that is lifted or raised.
+    """
     _check_name(_NAME, command.name, "lower-case letters, digits and _")
     if command.name == FOUR_EYES:
-        for currency, limit in command.value.items():
-            to_minor(limit, exponent_of(book, currency))
+        _check_limits(book, command.value)
     known = book.peek(Setting, command.name)
     if known is None:
         return book.add(Setting(command.name, command.value))
     return book.change(known, value=command.value)
+
+
+def _check_limits(book: Book, value: dict[str, Any]) -> None:
+    """Who needs a second person above a limit needs one to loosen it too."""
+    wanted = {
+        currency: to_minor(limit, exponent_of(book, currency)) for currency, limit in value.items()
+    }
+    if not acts_alone(book):
+        return
+    for currency, limit in setting(book, FOUR_EYES).items():
+        if currency in wanted and wanted[currency] <= to_minor(limit, exponent_of(book, currency)):
+            continue
+        raise ApprovalRequired(
+            f"To lift or raise the four-eyes limit of {limit} {currency} a second person must"
+            " approve: ask for it first.",
+            expected=f"at most {limit} {currency}, or an approved request",
+            got=value.get(currency),
+            currency=currency,
+        )
 
 
 def _check_name(pattern: re.Pattern[str], name: str, expected: str) -> None:

@@ -24,7 +24,7 @@ from khata.domain.wallets.model import History, Wallet
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
-from khata.errors import CurrencyMismatch, Invalid, SameAccount, WalletNotFound
+from khata.errors import CurrencyMismatch, Invalid, NotFound, SameAccount, WalletNotFound
 
 VERBS: Final = Verbs()
 _MOST_TEXT: Final = 200
@@ -153,14 +153,16 @@ def rename_wallet(book: Book, command: RenameWallet) -> WalletState:
 def credit(book: Book, command: Credit) -> Moved:
     """Errors: those of `enter` and `account_of`."""
     account = wallet_account(book, command.wallet)
-    return _against_house(book, command, account, -minor_of(account, command.amount), "credit")
+    return _against_house(
+        book, command, account, -minor_of(book, account, command.amount), "credit"
+    )
 
 
 @VERBS.handles(Debit, roles=("admin", "finance", "service"))
 def debit(book: Book, command: Debit) -> Moved:
     """Errors: those of `enter` and `account_of`, first of all `InsufficientFunds`."""
     account = wallet_account(book, command.wallet)
-    return _against_house(book, command, account, minor_of(account, command.amount), "debit")
+    return _against_house(book, command, account, minor_of(book, account, command.amount), "debit")
 
 
 def _against_house(
@@ -184,9 +186,12 @@ def _against_house(
 def transfer(book: Book, command: Transfer) -> Moved:
     """Errors: those of `enter` and `account_of`; `SameAccount`, `NotYours`."""
     payer = wallet_account(book, command.wallet)
-    payee = account_of(book, command.to)
+    try:
+        payee = account_of(book, command.to)
+    except (NotFound, Invalid):
+        raise _no_payee(command.to) from None
     if payee.owner is None:
-        raise WalletNotFound(f"{command.to[:200]!r} is not a wallet.", got=command.to[:200])
+        raise _no_payee(command.to)
     if payer.id == payee.id:
         raise SameAccount("Money cannot move from a wallet to itself.", wallet=command.wallet)
     if payee.unit != payer.unit:
@@ -195,7 +200,7 @@ def transfer(book: Book, command: Transfer) -> Moved:
             expected=payer.unit,
             got=payee.unit,
         )
-    minor = minor_of(payer, command.amount)
+    minor = minor_of(book, payer, command.amount)
     check_four_eyes(book, payer, minor)
     return enter(
         book,
@@ -206,6 +211,11 @@ def transfer(book: Book, command: Transfer) -> Moved:
         note=command.note,
         metadata=command.metadata,
     )
+
+
+def _no_payee(name: str) -> WalletNotFound:
+    """One answer for all that is no wallet: nobody learns which house accounts there are."""
+    return WalletNotFound(f"No wallet {name[:200]!r}.", got=name[:200])
 
 
 @VERBS.handles(SetOpeningBalance, roles=("admin", "finance", "service"))
@@ -219,7 +229,7 @@ def set_opening_balance(book: Book, command: SetOpeningBalance) -> Moved:
     totals = []
     for name, sign in rules.named_totals(command.history):
         money: Money = getattr(command.history, name)
-        minor = minor_of(account, money) if _is_above_zero(money, account) else 0
+        minor = minor_of(book, account, money) if _is_above_zero(money, account) else 0
         if minor:
             totals.append((name, sign * minor))
     net = sum(total for _, total in totals)

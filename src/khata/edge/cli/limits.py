@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from khata.base.money import to_minor, to_text
+from khata.base.money import to_minor
 from khata.domain import ledger
 from khata.domain.ledger import AccountState, AccountView, LimitView, SetLimits
 from khata.edge.cli.screen import dump, money, out, pairs
@@ -105,16 +105,7 @@ def limit_text(limit: LimitView, currency: str) -> str:
 
 
 def _show_state(account: AccountState) -> None:
-    places = len(account.overdraft.partition(".")[2])
-    shown = [
-        LimitView(
-            limit.window_seconds,
-            None if limit.amount is None else to_text(limit.amount, places),
-            limit.count,
-        )
-        for limit in account.limits or ()
-    ]
-    _show(account.code, account.currency, account.floor, account.overdraft, shown)
+    _show(account.code, account.currency, account.floor, account.overdraft, account.limits)
 
 
 def _show(
