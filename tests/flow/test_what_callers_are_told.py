@@ -3,7 +3,9 @@
 import pytest
 
 from khata import Money
+from khata.base.clock import from_iso
 from khata.domain.holds import CaptureHold, PlaceHold
+from khata.domain.khata import AddKhataEntry, khata_book
 from khata.domain.ledger import (
     CloseAccount,
     LegIn,
@@ -57,6 +59,18 @@ def test_limits_are_told_as_people_write_them(book):
     assert told.limits == [LimitView(60, "123.45", 3), LimitView(3600, None, 5)]
     again = book.submit(SetLimits(ALICE, "careful")).result
     assert again.limits == []
+
+
+def test_a_khata_line_is_told_as_people_write_it(book):
+    """The answer that adds it says what a query says: amount, sign and time."""
+    tea = AddKhataEntry(
+        "expense", "Tea", bdt("20"), incoming=False, happened_at="2026-01-31T15:00:00+06:00"
+    )
+    told = book.submit(tea, actor=owner("alice")).result
+    since, until = (from_iso(f"2026-01-31T09:00:0{second}Z") for second in (0, 1))
+    (line,) = book.query(khata_book, "alice", since=since, until=until).items
+    assert (told.amount, told.currency, told.happened_at) == (line.amount, "BDT", line.at)
+    assert line.amount == "-20.00"
 
 
 # ── house accounts ───────────────────────────────────────────────────────────────────

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from khata.base.actor import Actor
-from khata.base.clock import from_iso
-from khata.base.money import Money, to_positive_minor
+from khata.base.clock import from_iso, to_iso
+from khata.base.money import Money, to_positive_minor, to_text
 from khata.domain.khata.model import KhataEntry
 from khata.domain.setup import KhataKind, exponent_of
 from khata.engine.book import Book
@@ -16,6 +18,19 @@ from khata.errors import Invalid, NotYours
 VERBS: Final = Verbs()
 _MOST_TEXT: Final = 500
 _LONGEST_NAME: Final = 128
+
+
+class KhataState(msgspec.Struct, frozen=True):
+    """A line as its caller is told of it. `amount`: decimal string, positive when money came."""
+
+    owner: str
+    seq: int
+    kind: KhataKind
+    category: str
+    amount: str
+    currency: str
+    note: str | None
+    happened_at: str
 
 
 class AddKhataEntry(Command, frozen=True, tag="khata.add_entry"):
@@ -34,7 +49,7 @@ class AddKhataEntry(Command, frozen=True, tag="khata.add_entry"):
 
 
 @VERBS.handles(AddKhataEntry, roles=("owner", "admin", "service"))
-def add_entry(book: Book, command: AddKhataEntry) -> KhataEntry:
+def add_entry(book: Book, command: AddKhataEntry) -> KhataState:
     """Errors: `InvalidAmount`, `TooManyDecimals`, `UnknownCurrency`, `Invalid`, `NotYours`."""
     owner = _whose(book.actor, command.owner)
     if not command.category.strip() or len(command.category + (command.note or "")) > _MOST_TEXT:
@@ -47,18 +62,31 @@ def add_entry(book: Book, command: AddKhataEntry) -> KhataEntry:
     exponent = exponent_of(book, currency)
     minor = to_positive_minor(command.amount.amount, exponent)
     happened_at = from_iso(command.happened_at) if command.happened_at else book.now
-    return book.add(
-        KhataEntry(
-            owner,
-            book.seq,
-            command.line,
-            command.category,
-            minor if command.incoming else -minor,
-            currency,
-            exponent,
-            command.note,
-            happened_at,
-        )
+    entry = KhataEntry(
+        owner,
+        book.seq,
+        command.line,
+        command.category,
+        minor if command.incoming else -minor,
+        currency,
+        exponent,
+        command.note,
+        happened_at,
+    )
+    return state_of(book.add(entry))
+
+
+def state_of(entry: KhataEntry) -> KhataState:
+    """The line as its caller is told of it."""
+    return KhataState(
+        entry.owner,
+        entry.seq,
+        entry.kind,
+        entry.category,
+        to_text(entry.amount, entry.exponent),
+        entry.unit,
+        entry.note,
+        to_iso(entry.happened_at),
     )
 
 
