@@ -20,23 +20,23 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-# The first suitable interpreter wins; one that is too old or incomplete says so.
+# The first suitable interpreter wins; one that is too old or incomplete says so. The system's own is
+# asked first: distributions build it with profile-guided optimisation, version managers mostly do
+# not, and Khata is a tenth faster with it.
 $(READY): pyproject.toml constraints.txt
 	@set -e; \
 	if [ ! -x $(BIN)/python ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 		found=; \
-		for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
-			if command -v $$python >/dev/null 2>&1 && \
-				$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+		for python in $(PYTHON) /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11 \
+			python; do \
+			if command -v $$python >/dev/null 2>&1 && $$python -c \
+				'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
 			then found=$$python; break; fi; \
 		done; \
 		if [ -z "$$found" ]; then \
-			echo "Khata needs Python 3.11 or later, and found none." \
-				"Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; \
-		fi; \
-		if ! $$found -c 'import venv, ensurepip' >/dev/null 2>&1; then \
-			echo "$$found cannot make virtual environments: its venv module is not installed." \
-				"On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+			echo "Khata needs Python 3.11 or later with its venv module, and found none. Install" \
+				"one (on Debian and Ubuntu: apt-get install python3-venv), or name it:" \
+				"make PYTHON=/path/to/python3" >&2; exit 1; \
 		fi; \
 		rm -rf $(VENV); \
 		$$found -m venv $(VENV); \

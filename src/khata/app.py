@@ -222,7 +222,6 @@ class Khata:
         with self.view() as view:
             return ask(view, *args, **kwargs)
 
-
     def verify(
         self, *, progress: Progress | None = None, expect: tuple[int, bytes] | None = None
     ) -> Report:

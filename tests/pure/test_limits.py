@@ -31,6 +31,9 @@ def an_account(**fields):
     )
 
 
+ACCOUNT = an_account()
+
+
 @given(
     st.integers(1, 7),
     st.integers(0, 10 * SECOND),
@@ -44,7 +47,7 @@ def test_no_window_ever_passes_the_limit(window, start, attempts):
     for gap, amount in attempts:
         now += gap
         try:
-            slices = limits.spend(limit, slices, amount, now, "x")
+            slices = limits.spend(limit, slices, amount, now, ACCOUNT)
         except LimitExceeded:
             continue
         passed.append((now, amount))
@@ -57,9 +60,9 @@ def test_no_window_ever_passes_the_limit(window, start, attempts):
 def test_a_window_that_has_passed_is_forgotten(window):
     """One slice after the window, all of it may be spent again."""
     limit = VelocityLimit(window, 100)
-    slices = limits.spend(limit, [], 100, 0, "x")
+    slices = limits.spend(limit, [], 100, 0, ACCOUNT)
     later = window * SECOND + 2 * (window * SECOND // limits.SLICES + 1)
-    assert limits.spend(limit, slices, 100, later, "x")[-1][1:] == (100, 1)
+    assert limits.spend(limit, slices, 100, later, ACCOUNT)[-1][1:] == (100, 1)
 
 
 @given(st.lists(st.integers(0, SECOND), max_size=200))
@@ -68,16 +71,19 @@ def test_what_is_remembered_is_bounded(gaps):
     slices, now = [], 0
     for gap in gaps:
         now += gap
-        slices = limits.spend(VelocityLimit(3, 10**9, 10**6), slices, 1, now, "x")
+        slices = limits.spend(VelocityLimit(3, 10**9, 10**6), slices, 1, now, ACCOUNT)
     assert len(slices) <= limits.SLICES + 1
 
 
 def test_which_limit_was_passed_is_named():
     """The refusal says the window, the limit and what it would have come to."""
     with pytest.raises(LimitExceeded) as caught:
-        limits.spend(VelocityLimit(60, None, 1), [(0, 5, 1)], 7, 1, "x")
+        limits.spend(VelocityLimit(60, None, 1), [(0, 5, 1)], 7, 1, ACCOUNT)
     details = caught.value.details
     assert (details["limit"], details["window_seconds"], details["got"]) == ("count", 60, 2)
+    with pytest.raises(LimitExceeded, match=r"amount limit for 1 d\.") as caught:
+        limits.spend(VelocityLimit(86_400, 500), [], 750, 1, ACCOUNT)
+    assert (caught.value.details["expected"], caught.value.details["got"]) == ("5.00", "7.50")
 
 
 @pytest.mark.parametrize(

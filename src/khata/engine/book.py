@@ -327,7 +327,7 @@ class Book:
         for limit in account.limits or ():
             known = self.peek(Velocity, (account.id, limit.window_seconds))
             slices = known.slices if known else []
-            slices = limits.spend(limit, slices, amount, self.now, account.code)
+            slices = limits.spend(limit, slices, amount, self.now, account)
             if known:
                 self.change(known, slices=slices)
             else:

@@ -161,13 +161,14 @@ def _engine(dialect: str, url: sa.URL) -> sa.Engine:
             url,
             pool_size=_READERS,
             pool_pre_ping=True,
+            hide_parameters=True,
             # a plan that is kept was made for the tables of its day: reads are planned afresh
             connect_args={
                 "connect_timeout": postgres.CONNECT_SECONDS,
                 "prepare_threshold": None,
             },
         )
-    engine = sa.create_engine(url, poolclass=sa.QueuePool, pool_size=_READERS)
+    engine = sa.create_engine(url, poolclass=sa.QueuePool, pool_size=_READERS, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _: ConnectionPoolEntry) -> None:

@@ -50,8 +50,10 @@ def leaves(account: Account, amount: int) -> int:
     return max(-amount * SIDE[account.kind], 0)
 
 
-def spend(limit: VelocityLimit, slices: Slices, amount: int, now: Instant, code: str) -> Slices:
-    """The slices after `amount` has left at `now`.
+def spend(
+    limit: VelocityLimit, slices: Slices, amount: int, now: Instant, account: Account
+) -> Slices:
+    """The slices after `amount` has left the account at `now`.
 
     Errors: `LimitExceeded` when the window's amount or count would be passed.
     """
@@ -62,15 +64,25 @@ def spend(limit: VelocityLimit, slices: Slices, amount: int, now: Instant, code:
     count = sum(part[2] for part in kept) + 1
     for what, value, most in (("amount", total, limit.amount), ("count", count, limit.count)):
         if most is not None and value > most:
+            money = what == "amount"
             raise LimitExceeded(
-                f"{code} would pass its {what} limit for {limit.window_seconds} s.",
-                account=code,
+                f"{account.code} would pass its {what} limit for {_span(limit.window_seconds)}.",
+                account=account.code,
                 limit=what,
                 window_seconds=limit.window_seconds,
-                expected=most,
-                got=value,
+                expected=to_text(most, account.exponent) if money else most,
+                got=to_text(value, account.exponent) if money else value,
+                currency=account.unit,
             )
     if kept and kept[-1][0] == current:
         last = kept.pop()
         return [*kept, (current, last[1] + amount, last[2] + 1)]
     return [*kept, (current, amount, 1)]
+
+
+def _span(seconds: int) -> str:
+    """A length of time as people say it: `1 d`, `24 h`, `90 s`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

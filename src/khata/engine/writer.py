@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
@@ -224,8 +225,10 @@ class Writer:
                 _fail(units, error)
             except KhataError as error:
                 _fail(units, error)
-            except Exception as error:  # the thread must outlive any fault
-                log.exception("writer_fault", commands=len(units))
+            except Exception as error:  # noqa: BLE001 - the thread must outlive any fault
+                # Told without the values of variables, whatever the logger does with exceptions.
+                where = "".join(traceback.format_tb(error.__traceback__))
+                log.error("writer_fault", error=type(error).__name__, where=where)  # noqa: TRY400
                 self._part(units, error)
             return
 
