@@ -15,6 +15,10 @@ from hypothesis import HealthCheck, settings
 
 SOAK = os.environ.get("KHATA_SOAK") == "1"
 SEED = int(os.environ.get("KHATA_SEED") or (random.SystemRandom().getrandbits(32) if SOAK else 1))
+# The suite runs in several processes, of which each would draw its own.
+os.environ["KHATA_SEED"] = str(SEED)
+_LONGER = 80 if SOAK else 1
+"""How many times as many cases the long run draws."""
 
 # No deadline: on a busy machine it would measure the neighbours. No database of examples: what a
 # run finds must depend on its seed alone.
@@ -28,9 +32,13 @@ _ALIKE = {
         HealthCheck.data_too_large,
     ],
 }
-settings.register_profile("check", max_examples=60, **_ALIKE)
-settings.register_profile("soak", max_examples=2000, **_ALIKE)
-settings.load_profile("soak" if SOAK else "check")
+settings.register_profile("khata", max_examples=60 * _LONGER, **_ALIKE)
+settings.load_profile("khata")
+
+
+def examples(count: int) -> settings:
+    """For a property whose cases are slow: so many in `make test`, as many more in `make soak`."""
+    return settings(max_examples=count * _LONGER)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,6 +68,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Which seed, beside what failed."""
     if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
         terminalreporter.write_line(f"Same cases again: KHATA_SEED={SEED}", yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_screen() -> Iterator[None]:
+    """What is printed must not depend on the screen of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture

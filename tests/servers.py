@@ -2,6 +2,10 @@
 
 The server is the one that `KHATA_DATABASE_URL` names (a maintenance database whose user may
 create others), or a fresh one from the wheel, stopped and removed when the suite ends.
+
+The fresh one does not wait for the disk (fsync off), which makes and drops a database several
+times as fast: a test kills processes, at most, and what was written survives that. Only a failing
+machine could tell the difference. The crash tests have a durable server all the same.
 """
 
 import os
@@ -18,13 +22,13 @@ __all__ = ["fresh_database", "local_postgres", "postgres_server"]
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """The URL of a server for the tests."""
+def postgres_server(*, durable: bool = False) -> Iterator[str]:
+    """The URL of a server for the tests; one that has a name is as durable as it is."""
     named = os.environ.get("KHATA_DATABASE_URL")
     if named:
         yield named
     else:
-        with local_postgres() as url:
+        with local_postgres(durable=durable) as url:
             yield url
 
 

@@ -131,9 +131,12 @@ def kill_and_start(url):
 
 def _start(programs, folder):
     """Start with the options it had; whatever still runs is stopped first, at once."""
-    options = ("-w", "-m", "immediate", "-D", folder, "-l", folder / "restart.log")
+    _pg_ctl(programs, folder, "restart", "-l", folder / "restart.log")
+
+
+def _pg_ctl(programs, folder, what, *options):
     subprocess.run(
-        [programs / "pg_ctl", "restart", *options],
+        [programs / "pg_ctl", what, "-w", "-m", "immediate", "-D", folder, *options],
         user=folder.stat().st_uid,
         cwd="/",
         check=True,
@@ -143,11 +146,22 @@ def _start(programs, folder):
     )
 
 
+@contextmanager
+def mortal_postgres():
+    """A server to be killed: whichever process it is by then, it ends with the test."""
+    with local_postgres() as server:
+        try:
+            yield server
+        finally:
+            process, folder = postmaster(server)
+            _pg_ctl(Path(process.exe()).parent, folder, "stop")
+
+
 @pytest.mark.parametrize("blow", [crash_a_backend, restart_at_once, kill_and_start])
 def test_a_server_that_restarts_loses_nothing(blow):
     """Everything acknowledged before is there after it, and who waited is answered."""
     acknowledged, rounds = {}, threading.Semaphore(0)
-    with local_postgres() as server, fresh_database(server) as url:
+    with mortal_postgres() as server, fresh_database(server) as url:
         load.open_book(url)
         with working(url, acknowledged, rounds):
             for _ in range(10 if SOAK else 1):

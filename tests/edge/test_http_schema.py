@@ -2,7 +2,7 @@
 
 import pytest
 import schemathesis
-from hypothesis import given, settings
+from hypothesis import given
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -16,6 +16,7 @@ from khata.edge.http.reads import read_operations
 from khata.edge.http.threads import Threads
 from khata.edge.http.writes import write_operations
 from khata.settings import Settings
+from tests.conftest import examples
 from tests.edge.serving import Asks, serving_sqlite
 
 CHECKS = [
@@ -62,7 +63,7 @@ def test_an_operation_keeps_to_its_description(server, operations, name, mode):
     ):
         pytest.skip("nothing about this request can be wrong")
 
-    @settings(max_examples=12)
+    @examples(12)
     @given(case=operation.as_strategy(generation_mode=mode))
     def holds(case):
         response = case.call(headers={"Authorization": f"Bearer {server.key}"})

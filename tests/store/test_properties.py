@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from itertools import count
 
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from khata import Khata, KhataError
@@ -15,6 +15,7 @@ from khata.domain.wallets import Credit, Debit, Transfer, wallet
 from khata.engine.accounts import Account, Posting
 from khata.engine.tables import table_of
 from tests.builders import Clock, a_book, bdt, discrepancies
+from tests.conftest import examples
 from tests.servers import fresh_database
 
 NAMES = ("alice", "bob", "carol")
@@ -185,7 +186,7 @@ def test_the_book_agrees_with_the_model(database_url, tmp_path):
     with Khata.open(database_url, migrate=True):
         pass
 
-    @settings(max_examples=40 if database_url.startswith("sqlite") else 15)
+    @examples(40 if database_url.startswith("sqlite") else 15)
     @given(MOVES)
     def agree(history):
         clock, model, ids = Clock(), Model(), count()

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 
 from khata import Khata, Money
 from khata.domain.wallets import Credit, OpenWallet, Transfer
@@ -12,7 +12,7 @@ from khata.engine.replay import replay
 from khata.engine.tables import METADATA
 from khata.engine.verify import verify
 from khata.errors import BookCorrupted, Invalid
-from tests.conftest import SOAK
+from tests.conftest import examples
 from tests.store.histories import Hands, moves, play, seeded_moves
 
 _numbers = itertools.count()
@@ -49,7 +49,7 @@ def same_again(url, history):
 
 
 @given(history=moves())
-@settings(max_examples=2000 if SOAK else 25)
+@examples(25)
 def test_a_replay_gives_the_same_book(database_url, history):
     """Whatever was done: same hash, same rows, and both books verify."""
     same_again(database_url, history)
