@@ -10,19 +10,24 @@ import asyncio
 import contextlib
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from khata.base.actor import SYSTEM, Actor
 from khata.base.clock import Clock, system_clock
 from khata.domain import access, holds, khata, ledger, setup, wallets
+from khata.domain import sagas as sagas_
 from khata.engine import migrations
+from khata.engine import sagas as machine
 from khata.engine.command import Command, Verbs
 from khata.engine.committer import Limits
 from khata.engine.database import Database, View
 from khata.engine.job import Job, Outcome, Ticket
 from khata.engine.journal import Receipt
+from khata.engine.sagas import Saga, Sagas
+from khata.engine.sagas.worker import Caller, Worker
 from khata.engine.tail import Tail
 from khata.engine.verify import Progress, Report, verify
 from khata.engine.writer import Writer
@@ -31,9 +36,21 @@ from khata.errors import BatchRefused, BatchSkipped, Invalid, KhataError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-VERBS: Final = Verbs(
-    setup.VERBS, access.VERBS, khata.VERBS, ledger.VERBS, wallets.VERBS, holds.VERBS
+SAGAS: Final = Sagas()
+"""Every saga that is built in."""
+
+_ROOMS: Final = (
+    setup.VERBS,
+    access.VERBS,
+    khata.VERBS,
+    ledger.VERBS,
+    wallets.VERBS,
+    holds.VERBS,
+    machine.VERBS,
+    sagas_.VERBS,
 )
+
+VERBS: Final = Verbs(*_ROOMS, sagas=SAGAS)
 """Every command that a book knows."""
 
 Line = Command | tuple[str, Command]
@@ -47,14 +64,25 @@ class Khata:
     """A book: submit commands to change it, run queries to read it."""
 
     def __init__(
-        self, database: Database, book: str, book_id: int, clock: Clock, limits: Limits | None
+        self,
+        database: Database,
+        book: str,
+        book_id: int,
+        *,
+        clock: Clock,
+        limits: Limits | None,
+        verbs: Verbs = VERBS,
     ) -> None:
         self.database = database
         self.book = book
         self.book_id = book_id
         self.clock = clock
-        self.verbs = VERBS
-        self.writer = Writer(VERBS, lambda: database.store(book_id), clock, limits)
+        self.verbs = verbs
+        self.moved = threading.Event()
+        """Set whenever a saga was started or moved: what its workers wait for."""
+        self.writer = Writer(
+            verbs, lambda: database.store(book_id), clock, limits, machine.watching(self.moved.set)
+        )
 
     @classmethod
     def open(
@@ -66,10 +94,12 @@ class Khata:
         migrate: bool | None = None,
         clock: Clock = system_clock,
         limits: Limits | None = None,
+        sagas: Iterable[Saga] = (),
     ) -> Self:
         """Open a book, made when it does not exist and `create` is set.
 
-        `migrate`: bring the tables to this version first; left out, only on SQLite.
+        `migrate`: bring the tables to this version first; left out, only on SQLite. `sagas`: ones
+        of your own, beside those that are built in.
 
         Errors: `Invalid` URL or name, `BookNotFound`, `SchemaOutdated`, `DatabaseUnavailable`.
         """
@@ -85,7 +115,8 @@ class Khata:
         # The writer gives Python's lock up around every statement; by default another thread
         # may then keep it for 5 ms, which would set the pace of a whole book.
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_SECONDS))
-        return cls(database, book, book_id, clock, limits)
+        verbs = Verbs(*_ROOMS, sagas=SAGAS + sagas) if (sagas := tuple(sagas)) else VERBS
+        return cls(database, book, book_id, clock=clock, limits=limits, verbs=verbs)
 
     def __enter__(self) -> Self:
         return self
@@ -170,7 +201,7 @@ class Khata:
         return _outcomes(jobs, atomic=atomic)
 
     def _job(self, command: Command, key: str | None, actor: Actor, *, dry_run: bool) -> Job:
-        verb = VERBS.of(command)
+        verb = self.verbs.of(command)
         return Job(verb, command, key or _new_key(), actor, dry_run=dry_run)
 
     def _jobs(
@@ -227,6 +258,15 @@ class Khata:
     ) -> Report:
         """Prove the whole book, or name what is wrong with it: see `khata.engine.verify`."""
         return verify(self.database, self.book_id, progress=progress, expect=expect)
+
+    def worker(self, callers: Mapping[str, Caller] | None = None, **options: Any) -> Worker:
+        """Who moves this book's sagas on: `with book.worker({"bank": bank}): …`.
+
+        `callers`: who makes the calls of steps, by the name in their `to`. `options`: those of
+        `khata.engine.sagas.worker.Worker`. Errors: `UnknownSaga`, listing runs that no saga here
+        knows how to go on with.
+        """
+        return Worker(self, callers or {}, **options)
 
     def tail(self, name: str) -> Tail:
         """The journal for a consumer called `name`, on from where it last came to."""

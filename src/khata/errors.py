@@ -114,6 +114,12 @@ class UnknownSource(Invalid):
     code = "unknown_source"
 
 
+class UnknownSaga(Invalid):
+    """A saga, or a version of one, that this program does not know."""
+
+    code = "unknown_saga"
+
+
 class UnknownKind(Invalid):
     """A wallet kind that is neither built in nor defined in this book."""
 
@@ -192,6 +198,36 @@ class NotReversible(Refused):
     code = "not_reversible"
 
 
+class PayableClosed(Refused):
+    """What is to be paid is paid, cancelled or refunded already."""
+
+    code = "payable_closed"
+
+
+class ProviderNotOffered(Refused):
+    """No such provider for this country, currency and way to pay: `expected` lists who is."""
+
+    code = "provider_not_offered"
+
+
+class PaymentFailed(Refused):
+    """The payment came to nothing: `reason` says why."""
+
+    code = "payment_failed"
+
+
+class RefundExceeded(Refused):
+    """More would be refunded than is left of the payment."""
+
+    code = "refund_exceeded"
+
+
+class AmountMismatch(Refused):
+    """The amount is not the one that is to be paid."""
+
+    code = "amount_mismatch"
+
+
 class ApprovalRequired(Refused):
     """Above the four-eyes limit: a second person must approve it."""
 
@@ -202,6 +238,12 @@ class ApprovalClosed(Refused):
     """The request for approval was already decided."""
 
     code = "approval_closed"
+
+
+class Irreversible(Refused):
+    """Something that cannot be undone was done: `step` names it."""
+
+    code = "irreversible"
 
 
 class BatchRefused(Refused):
@@ -249,6 +291,30 @@ class EntryNotFound(NotFound):
     code = "entry_not_found"
 
 
+class SagaNotFound(NotFound):
+    """No such saga."""
+
+    code = "saga_not_found"
+
+
+class PayableNotFound(NotFound):
+    """Nothing is registered under this subject."""
+
+    code = "payable_not_found"
+
+
+class PaymentNotFound(NotFound):
+    """No such payment."""
+
+    code = "payment_not_found"
+
+
+class BookingNotFound(NotFound):
+    """No such booking."""
+
+    code = "booking_not_found"
+
+
 class BookNotFound(NotFound):
     """No such book in this database."""
 
@@ -274,6 +340,24 @@ class AlreadyExists(Conflict):
     """A record with this name exists."""
 
     code = "already_exists"
+
+
+class PaymentActive(Conflict):
+    """A payment for the same subject is under way: `payment` names it."""
+
+    code = "payment_active"
+
+
+class LeaseLost(Conflict):
+    """A worker moved a saga that is in other hands by now."""
+
+    code = "lease_lost"
+
+
+class SagaBusy(Conflict):
+    """A call of the saga is under way: its outcome must be known first."""
+
+    code = "saga_busy"
 
 
 # ── Forbidden ────────────────────────────────────────────────────────────────────────
@@ -313,6 +397,18 @@ class ScopeRequired(Forbidden):
     """The API key or token lacks the scope for this call."""
 
     code = "scope_required"
+
+
+class InvalidSignature(Forbidden):
+    """A webhook that none of the provider's secrets has signed."""
+
+    code = "invalid_signature"
+
+
+class StaleWebhook(Forbidden):
+    """A webhook that was signed too long ago, or in the future: perhaps a replay."""
+
+    code = "stale_webhook"
 
 
 # ── Unavailable: the only retryable family ───────────────────────────────────────────

@@ -62,3 +62,6 @@ def actor(text: str) -> Actor:
 
 SYSTEM: Final = Actor("system", frozenset({"admin", "service"}))
 """Khata itself and code that runs in the same process and names no one."""
+
+WORKER: Final = Actor("worker", frozenset({"service"}))
+"""Who moves sagas on, and does what the clock and the world outside call for."""

@@ -210,6 +210,23 @@ class Book:
         verb.check(self.actor)
         return verb.handler(self, command)
 
+    @property
+    def sagas(self) -> Any:
+        """The sagas that this book knows: see `khata.engine.sagas`."""
+        return self._verbs.sagas
+
+    def announce(
+        self,
+        type: str,  # noqa: A002 - the column's name
+        subject: str,
+        owner: str | None = None,
+        **data: Any,
+    ) -> None:
+        """Tell the world outside, once this command is committed: see `khata.engine.events`."""
+        events = self.facts.setdefault("events", [])
+        text = msgspec.json.encode(data, order="sorted").decode()
+        events.append((self.seq, len(events), type, subject, owner, text))
+
     def read(self, raw: Mapping[str, Any]) -> Command:
         """The command in a JSON object with `kind`. Errors: `UnknownCommand`, `Invalid`."""
         return self._verbs.read(msgspec.json.encode(raw))

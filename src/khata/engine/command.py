@@ -20,6 +20,8 @@ from khata.errors import Invalid, RoleRequired, UnknownCommand
 
 C = TypeVar("C", bound="Command")
 Handler = Callable[[Any, Any], Any]
+_WITHIN: Final = ("worker", "system")
+"""Names of actors that no key and no token can have."""
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, gc=False):
@@ -27,9 +29,20 @@ class Command(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fiel
 
 
 class Verb:
-    """A command class with its handler, the roles that may ask, and the type of its result."""
+    """A command class with its handler, the roles that may ask, and the type of its result.
 
-    def __init__(self, command: type[Command], handler: Handler, roles: tuple[str, ...]) -> None:
+    `internal`: only for Khata's own workers; no door offers it.
+    """
+
+    def __init__(
+        self,
+        command: type[Command],
+        handler: Handler,
+        roles: tuple[str, ...],
+        *,
+        internal: bool = False,
+    ) -> None:
+        self.internal: Final = internal
         self.command: Final = command
         self.kind: Final = str(command.__struct_config__.tag)
         self.handler: Final = handler
@@ -46,6 +59,8 @@ class Verb:
                 expected=sorted(self.roles),
                 got=sorted(actor.roles),
             )
+        if self.internal and actor.name not in _WITHIN:
+            raise RoleRequired(f"{self.kind} is for Khata's own workers.", expected=list(_WITHIN))
 
     def read_result(self, text: str) -> Any:
         """The result that the journal kept."""
@@ -53,9 +68,13 @@ class Verb:
 
 
 class Verbs:
-    """The verbs of a room, or of several: `@VERBS.handles(Credit, roles=("service",))`."""
+    """The verbs of a room, or of several: `@VERBS.handles(Credit, roles=("service",))`.
 
-    def __init__(self, *rooms: Verbs) -> None:
+    `sagas`: the definitions (`khata.engine.sagas.Sagas`) that their handlers may start.
+    """
+
+    def __init__(self, *rooms: Verbs, sagas: Any = None) -> None:
+        self.sagas: Any = sagas
         self._by_class: dict[type, Verb] = {}
         self._by_kind: dict[str, Verb] = {}
         for verb in (verb for room in rooms for verb in room):
@@ -72,12 +91,12 @@ class Verbs:
         self._by_kind[verb.kind] = verb
 
     def handles(
-        self, command: type[C], *, roles: Iterable[str]
+        self, command: type[C], *, roles: Iterable[str], internal: bool = False
     ) -> Callable[[Callable[[Any, C], Any]], Callable[[Any, C], Any]]:
         """Register the decorated function as the handler of `command`."""
 
         def register(handler: Callable[[Any, C], Any]) -> Callable[[Any, C], Any]:
-            self._add(Verb(command, handler, tuple(roles)))
+            self._add(Verb(command, handler, tuple(roles), internal=internal))
             return handler
 
         return register

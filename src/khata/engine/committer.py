@@ -77,7 +77,9 @@ class Committer:
         clock: Clock,
         limits: Limits,
         tally: Tally,
+        watch: Callable[[Batch], None] | None = None,
     ) -> None:
+        self._watch = watch
         self._verbs = verbs
         self._kinds = {verb.kind: verb for verb in verbs}
         self._open_store = open_store
@@ -164,6 +166,8 @@ class Committer:
         self._tally.batches += 1
         self._tally.committed += len(batch.journal)
         self._tally.refused += len(batch.refusals)
+        if self._watch is not None:
+            self._watch(batch)
 
     def _forget(self) -> None:
         self._cache.clear()

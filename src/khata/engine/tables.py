@@ -11,6 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from khata.engine.accounts import Account, Entry, Posting, Velocity
+from khata.engine.events import Event
 from khata.engine.holds import Hold
 from khata.engine.records import Column, Record, spec
 
@@ -132,3 +133,4 @@ ENTRIES: Final = table_of(Entry)
 POSTINGS: Final = table_of(Posting)
 HOLDS: Final = table_of(Hold)
 VELOCITIES: Final = table_of(Velocity)
+EVENTS: Final = table_of(Event)

@@ -21,6 +21,7 @@ import structlog
 from khata.base.clock import Clock
 from khata.engine.command import Verbs
 from khata.engine.committer import Committer, Decided, Limits, Tally
+from khata.engine.decide import Batch
 from khata.engine.flight import Flight, Load
 from khata.engine.job import Job, Ticket, answer
 from khata.engine.store import Store
@@ -43,7 +44,10 @@ _LOOK: Final = "look"
 
 
 class Writer:
-    """Commits commands to one book. `open_store` gives a fresh connection when one is needed."""
+    """Commits commands to one book. `open_store` gives a fresh connection when one is needed.
+
+    `watch`: told of every batch once it is durable; it must be quick and never fail.
+    """
 
     def __init__(
         self,
@@ -51,10 +55,11 @@ class Writer:
         open_store: Callable[[], Store],
         clock: Clock,
         limits: Limits | None = None,
+        watch: Callable[[Batch], None] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.tally = Tally()
-        self._committer = Committer(verbs, open_store, clock, self.limits, self.tally)
+        self._committer = Committer(verbs, open_store, clock, self.limits, self.tally, watch)
         self._broken: KhataError | None = None
         self._queue: SimpleQueue[Ticket | str | None] = SimpleQueue()
         self._lock = threading.Lock()

@@ -1,0 +1,12 @@
+"""Webhooks: the inbox, and endpoints with their deliveries. (`events` is made by 0002.)"""
+
+from __future__ import annotations
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """See the module."""

@@ -1,0 +1,12 @@
+"""Bookings: what a guest pays a host."""
+
+from __future__ import annotations
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """See the module."""

@@ -1,0 +1,112 @@
+"""What a worker reads: the runs that are due, and whether it knows how to go on with all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import sqlalchemy as sa
+
+from khata.base.clock import Instant
+from khata.engine.database import View
+from khata.engine.decide import Batch
+from khata.engine.reading import records, select
+from khata.engine.records import spec
+from khata.engine.sagas.model import ENDED, PRIORITIES, SagaRun, Schedule
+from khata.engine.sagas.registry import Sagas
+from khata.engine.tables import table_of
+from khata.errors import KhataError, UnknownSaga
+
+_SAGAS: Final = table_of(SagaRun)
+_SCHEDULES: Final = table_of(Schedule)
+_MOST_NAMED: Final = 20
+
+
+def watching(tell: Callable[[], None]) -> Callable[[Batch], None]:
+    """What tells when a batch started or moved a saga."""
+
+    def watch(batch: Batch) -> None:
+        if any(address[0] is SagaRun for address in (*batch.new, *batch.full)):
+            tell()
+
+    return watch
+
+
+def due(view: View, known: list[tuple[str, int]], most: int) -> list[str]:
+    """Up to `most` runs that are due at `view.now` and free, the most urgent first."""
+    of = _SAGAS.c
+    found: list[str] = []
+    for priority in PRIORITIES:
+        query = (
+            sa.select(of.id)
+            .where(
+                of.book_id == view.book_id,
+                of.priority == priority,
+                of.due_at <= view.now,
+                of.paused.is_(sa.false()),
+                sa.or_(of.worker.is_(None), of.lease_until <= view.now),
+                sa.tuple_(of.name, of.version).in_(known),
+            )
+            .order_by(of.due_at)
+            .limit(most - len(found))
+        )
+        found += [row.id for row in view.rows(query)]
+        if len(found) >= most:
+            break
+    return found
+
+
+def next_due(view: View) -> Instant | None:
+    """When the next run or schedule is due; None when nothing waits for the clock."""
+    runs = view.row(
+        sa.select(sa.func.min(_SAGAS.c.due_at).label("at")).where(
+            _SAGAS.c.book_id == view.book_id,
+            _SAGAS.c.priority.in_(PRIORITIES),
+            _SAGAS.c.paused.is_(sa.false()),
+        )
+    )
+    plans = view.row(
+        sa.select(sa.func.min(_SCHEDULES.c.next_at).label("at")).where(
+            _SCHEDULES.c.book_id == view.book_id, _SCHEDULES.c.enabled.is_(sa.true())
+        )
+    )
+    found = [row.at for row in (runs, plans) if row is not None and row.at is not None]
+    return min(found, default=None)
+
+
+def schedules(view: View) -> list[Schedule]:
+    """The schedules that are due at `view.now`, or have never been planned."""
+    of = _SCHEDULES.c
+    query = select(view, Schedule).where(
+        of.enabled.is_(sa.true()), sa.or_(of.next_at.is_(None), of.next_at <= view.now)
+    )
+    return records(view, Schedule, query.order_by(of.name))
+
+
+def check_known(view: View, sagas: Sagas) -> None:
+    """Errors: `UnknownSaga`, listing the open runs whose steps nobody here knows."""
+    of = _SAGAS.c
+    query = select(view, SagaRun).where(of.status.not_in(sorted(ENDED)))
+    lost: list[SagaRun] = []
+    count, decode = 0, spec(SagaRun).decode
+    for row in view.stream(query):
+        run = decode(tuple(row))
+        if not _is_known(sagas, run):
+            count += 1
+            if len(lost) < _MOST_NAMED:
+                lost.append(run)
+    if count:
+        raise UnknownSaga(
+            f"{count} runs are at steps that this program does not know: deploy a version that"
+            " knows them, or a saga that adopts them.",
+            expected=[f"{name} {version}" for name, version in sagas.known],
+            got=count,
+            runs=[f"{run.id} {run.name} {run.version} at {run.step}" for run in lost],
+        )
+
+
+def _is_known(sagas: Sagas, run: SagaRun) -> bool:
+    try:
+        return sagas.of(run).knows(run)
+    except KhataError:
+        return False

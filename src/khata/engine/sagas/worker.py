@@ -1,0 +1,358 @@
+"""The worker: claims runs that are due and moves them until they wait, end or need a person.
+
+It works in rounds. A round takes the next command of every run that it holds and submits them
+together, so that hundreds of runs share each transaction. Calls to the world outside are made by
+threads of their own, between the commit of the intent and that of the outcome; a run whose call is
+under way is in no round. Any number of workers, in any number of processes, may serve one book.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Protocol, Self
+
+import msgspec
+import structlog
+
+from khata.base.actor import SYSTEM, WORKER, Actor
+from khata.base.clock import Clock
+from khata.engine.command import Command, Verbs
+from khata.engine.database import View
+from khata.engine.job import Outcome as Answer
+from khata.engine.journal import Receipt
+from khata.engine.sagas import due
+from khata.engine.sagas.commands import (
+    Claim,
+    Conclude,
+    Fail,
+    Halt,
+    Intend,
+    Release,
+    Renew,
+    Step,
+)
+from khata.engine.sagas.moving import Progress
+from khata.engine.sagas.outcome import Intent, Outcome
+from khata.engine.sagas.planning import firing
+from khata.engine.sagas.registry import Sagas
+from khata.errors import Broken, Conflict, KhataError
+
+log = structlog.get_logger("khata.sagas")
+
+
+class Caller(Protocol):
+    """Who makes the calls of steps. Neither method may raise; what does counts as `unknown`."""
+
+    def call(self, intent: Intent) -> Outcome:
+        """Make the call, under `intent.key`. Whatever happens, no other key is ever used for it."""
+
+    def ask(self, intent: Intent) -> Outcome:
+        """What became of the call that was made under `intent.key`, if it was made."""
+
+
+class OpenBook(Protocol):
+    """What a worker needs of a book: `khata.Khata` has it."""
+
+    book: str
+    clock: Clock
+    verbs: Verbs
+    moved: threading.Event
+
+    def submit_many(self, lines: Iterable[Command], *, actor: Actor = SYSTEM) -> list[Answer]:
+        """Carry out commands, each on its own."""
+
+    def view(self, actor: Actor = SYSTEM) -> AbstractContextManager[View]:
+        """A snapshot to read from."""
+
+
+class Tally(msgspec.Struct):
+    """Counts since the start, for metrics."""
+
+    claimed: int = 0
+    steps: int = 0
+    calls: int = 0
+    failures: int = 0
+    faults: int = 0
+    ended: int = 0
+
+
+class Options(msgspec.Struct, frozen=True):
+    """`capacity`: runs held at once by each of `lanes` threads. `calls`: made at the same time.
+    `lease_seconds`: after so long without a sign of life others take over. `poll_seconds`: how
+    often the database is asked when nothing in this process says that something is due.
+    """
+
+    capacity: int = 256
+    lanes: int = 2
+    calls: int = 16
+    lease_seconds: int = 30
+    poll_seconds: float = 0.2
+
+
+class Worker:
+    """See the module. As a context it works until left; `work` does what is due now, and returns.
+
+    Errors: `UnknownSaga` when open runs are at steps that no saga here knows.
+    """
+
+    def __init__(
+        self,
+        book: OpenBook,
+        callers: Mapping[str, Caller],
+        *,
+        name: str | None = None,
+        options: Options | None = None,
+    ) -> None:
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+        self.tally = Tally()
+        self.options = options or Options()
+        self._book = book
+        self._callers = callers
+        self._sagas: Sagas = book.verbs.sagas
+        self._claiming = threading.Lock()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        with book.view() as view:
+            due.check_known(view, self._sagas)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to work, in threads of its own."""
+        for number in range(self.options.lanes):
+            lane = Lane(self, f"{self.name}/{number}")
+            thread = threading.Thread(target=lane.run, args=(self._stop,), name=f"khata-{number}")
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Finish the calls that are under way, give all runs back, and end."""
+        self._stop.set()
+        self._book.moved.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def work(self) -> int:
+        """Do all that is due now, calls included, in this thread; how many commands that took."""
+        lane = Lane(self, self.name)
+        return lane.exhaust()
+
+    @property
+    def moved(self) -> threading.Event:
+        """Set when a saga of this process was started or moved."""
+        return self._book.moved
+
+    @property
+    def scope(self) -> str:
+        """What the keys of this book's calls begin with."""
+        return self._book.book
+
+    # ── what lanes share ─────────────────────────────────────────────────────────────
+
+    def claim(self, name: str, most: int) -> list[Progress]:
+        """Runs that are the lane's now."""
+        with self._claiming:
+            with self._book.view() as view:
+                found = due.due(view, self._sagas.known, most)
+            if not found:
+                return []
+            command = Claim(name, found, self.options.lease_seconds)
+            (answer,) = self._book.submit_many([command], actor=WORKER)
+        if not isinstance(answer, Receipt):
+            log.warning("claim_failed", worker=name, code=answer.code)
+            return []
+        runs: list[Progress] = answer.result.runs
+        self.tally.claimed += len(runs)
+        return runs
+
+    def fire(self) -> int:
+        """Start what schedules are for that are due; how many commands that took."""
+        with self._claiming:
+            with self._book.view() as view:
+                found = due.schedules(view)
+                now = view.now
+            lines = [firing(schedule, now) for schedule in found]
+            self._book.submit_many(lines, actor=WORKER)
+        return len(lines)
+
+    def submit(self, lines: list[Command]) -> list[Answer]:
+        """Carry out commands as the worker."""
+        return self._book.submit_many(lines, actor=WORKER)
+
+    def renew(self, name: str, runs: list[Progress]) -> None:
+        """Keep runs whose calls take long."""
+        self.submit([Renew(name, [held.saga for held in runs], self.options.lease_seconds)])
+
+    def make(self, intent: Intent) -> Outcome:
+        """Make a call, or ask what became of it; never raises."""
+        self.tally.calls += 1
+        caller = self._callers.get(intent.to)
+        if caller is None:
+            return Outcome("busy", code="no_caller", message=f"Nobody here calls {intent.to}.")
+        try:
+            if not intent.sent:
+                return caller.call(intent)
+            outcome = caller.ask(intent)
+            # it was never made: now it is, under the same key
+            return caller.call(intent) if outcome.status == "absent" else outcome
+        except Exception as error:  # noqa: BLE001 - a caller's fault must not lose what may have happened
+            log.error("caller_fault", to=intent.to, key=intent.key, error=type(error).__name__)  # noqa: TRY400 - its text may hold what must not be logged
+            return Outcome("unknown", code="caller_fault", message="The call failed inside Khata.")
+
+
+class Lane:
+    """One thread's runs: those that go on now, and those whose calls are under way."""
+
+    def __init__(self, worker: Worker, name: str) -> None:
+        self._worker = worker
+        self._name = name
+        self._active: list[Progress] = []
+        self._calling: dict[str, Progress] = {}
+        self._made: queue.SimpleQueue[tuple[Progress, Outcome]] = queue.SimpleQueue()
+        self._pool: ThreadPoolExecutor | None = None
+        self._renew_at = 0.0
+        self._look_at = 0.0
+
+    # ── in this thread ───────────────────────────────────────────────────────────────
+
+    def exhaust(self) -> int:
+        """Do what is due now and all that follows from it at once."""
+        count = self._worker.fire()
+        while True:
+            self._active = self._worker.claim(self._name, self._worker.options.capacity)
+            if not self._active:
+                return count
+            while self._active or self._calling:
+                count += self._round()
+
+    # ── in a thread of its own ───────────────────────────────────────────────────────
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        options = self._worker.options
+        self._pool = ThreadPoolExecutor(max(options.calls // options.lanes, 1), "khata-call")
+        while not stop.is_set():
+            try:
+                self._turn()
+            except KhataError as error:
+                # the database is away, or the book closing: when leases end, all is taken up again
+                log.warning("worker_interrupted", worker=self._name, code=error.code)
+                self._active.clear()
+                stop.wait(options.poll_seconds)
+        self._leave()
+
+    def _turn(self) -> None:
+        worker, options = self._worker, self._worker.options
+        moved = worker.moved
+        now = time.monotonic()
+        room = options.capacity // options.lanes - len(self._active) - len(self._calling)
+        if room > 0 and (moved.is_set() or now >= self._look_at):
+            moved.clear()
+            worker.fire()
+            claimed = worker.claim(self._name, room)
+            self._active += claimed
+            if len(claimed) == room:
+                moved.set()
+            self._look_at = time.monotonic() + options.poll_seconds
+        if self._calling and now >= self._renew_at:
+            worker.renew(self._name, list(self._calling.values()))
+            self._renew_at = now + options.lease_seconds / 3
+        if self._active or not self._made.empty():
+            self._round()
+        elif self._calling:
+            self._take_made(options.poll_seconds / 10)
+        else:
+            moved.wait(options.poll_seconds)
+
+    def _leave(self) -> None:
+        """Finish the calls, then give everything back."""
+        assert self._pool is not None
+        self._pool.shutdown()
+        held = [run.saga for run in self._active] + list(self._calling)
+        try:
+            while self._calling and not self._made.empty():
+                self._active.clear()
+                self._round()
+            if held:
+                self._worker.submit([Release(self._name, held)])
+        except KhataError as error:
+            log.warning("worker_left_runs", worker=self._name, code=error.code, runs=len(held))
+
+    # ── a round ──────────────────────────────────────────────────────────────────────
+
+    def _round(self) -> int:
+        """The next command of every run that is held, in one go; how many that were."""
+        moves: list[tuple[Progress, Command]] = [(held, self._next(held)) for held in self._active]
+        while not self._made.empty():
+            held, outcome = self._made.get()
+            self._calling.pop(held.saga, None)
+            moves.append((held, Conclude(held.saga, held.step, held.fence, outcome)))
+        self._active = []
+        answers = self._worker.submit([command for _, command in moves])
+        worker = self._worker
+        worker.tally.steps += len(moves)
+        for (held, command), answer in zip(moves, answers, strict=True):
+            if isinstance(answer, Receipt):
+                self._went(answer.result, called=isinstance(command, Intend))
+            else:
+                self._refused(held, command, answer)
+        return len(moves)
+
+    def _next(self, held: Progress) -> Command:
+        if held.does == "call":
+            return Intend(held.saga, held.step, held.fence, self._worker.scope)
+        return Step(held.saga, held.step, held.fence)
+
+    def _went(self, now: Progress, *, called: bool) -> None:
+        if called and now.intent is not None:
+            self._call(now, now.intent)
+        elif now.leased:
+            self._active.append(now)
+        elif not now.step:
+            self._worker.tally.ended += 1
+
+    def _call(self, held: Progress, intent: Intent) -> None:
+        self._calling[held.saga] = held
+        if self._pool is None:
+            self._made.put((held, self._worker.make(intent)))
+        else:
+            self._pool.submit(lambda: self._made.put((held, self._worker.make(intent))))
+
+    def _take_made(self, seconds: float) -> None:
+        """Wait a little for a call to end."""
+        try:
+            self._made.put(self._made.get(timeout=seconds))
+        except queue.Empty:
+            return
+
+    def _refused(self, held: Progress, command: Command, error: KhataError) -> None:
+        """A step was refused: say so to the book, which decides what follows."""
+        if error.retryable:
+            log.warning("step_interrupted", saga=held.saga, step=held.step, code=error.code)
+            return
+        if isinstance(error, Conflict) and error.code == "lease_lost":
+            return
+        what = (held.saga, held.step, held.fence, error.code, error.message)
+        if isinstance(error, Broken) or isinstance(command, Conclude | Halt | Fail):
+            self._worker.tally.faults += 1
+            log.error("saga_fault", saga=held.saga, step=held.step, code=error.code)
+            report: Command = Halt(*what)
+        else:
+            self._worker.tally.failures += 1
+            report = Fail(*what, retryable=error.retryable)
+        (answer,) = self._worker.submit([report])
+        if isinstance(answer, Receipt):
+            self._went(answer.result, called=False)
