@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from khata.edge.http.reads import read_operations
+from khata.edge.http.sagas import saga_operations
 from khata.edge.http.threads import Threads
 from khata.edge.http.writes import write_operations
 from khata.settings import Settings
@@ -28,7 +29,12 @@ CHECKS = [
 ]
 OTHERS = ["bulk", "getStatement", "createKey", "verify", "health", "ready", "metrics"]
 NAMES = [
-    operation.name for operation in [*write_operations(Settings()), *read_operations(Threads())]
+    operation.name
+    for operation in [
+        *write_operations(Settings()),
+        *read_operations(Threads()),
+        *saga_operations(Settings(), Threads()),
+    ]
 ] + OTHERS
 
 

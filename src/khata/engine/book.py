@@ -228,8 +228,11 @@ class Book:
         events.append((self.seq, len(events), type, subject, owner, text))
 
     def read(self, raw: Mapping[str, Any]) -> Command:
-        """The command in a JSON object with `kind`. Errors: `UnknownCommand`, `Invalid`."""
-        return self._verbs.read(msgspec.json.encode(raw))
+        """The command in a JSON object with `kind` that somebody outside wrote.
+
+        Errors: `UnknownCommand`, also for a verb of Khata's own workers; `Invalid`.
+        """
+        return self._verbs.read(msgspec.json.encode(raw), from_outside=True)
 
     # ── posting ──────────────────────────────────────────────────────────────────────
 

@@ -107,13 +107,20 @@ class Verbs:
         if verb is None:
             raise UnknownCommand(
                 f"{type(command).__name__} is not a command of this book.",
-                expected=sorted(self._by_kind),
+                expected=sorted(verb.kind for verb in self.offered),
                 got=type(command).__name__,
             )
         return verb
 
-    def read(self, raw: bytes | str) -> Command:
+    @property
+    def offered(self) -> list[Verb]:
+        """Those that a door may offer: all but the internal ones."""
+        return [verb for verb in self if not verb.internal]
+
+    def read(self, raw: bytes | str, *, from_outside: bool = False) -> Command:
         """The command in a JSON text with its `kind`.
+
+        `from_outside`: it came through a door, so that internal verbs do not exist for it.
 
         Errors: `UnknownCommand`; `Invalid` when a field is missing, unknown or of a wrong type.
         """
@@ -122,10 +129,10 @@ class Verbs:
         except msgspec.MsgspecError as error:
             raise Invalid(str(error), expected="a JSON object with `kind`") from None
         verb = self._by_kind.get(kind)
-        if verb is None:
+        if verb is None or (from_outside and verb.internal):
             raise UnknownCommand(
                 f"No command is called {kind[:80]!r}.",
-                expected=sorted(self._by_kind),
+                expected=sorted(verb.kind for verb in self.offered),
                 got=kind[:80],
             )
         try:

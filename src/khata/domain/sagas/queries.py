@@ -254,7 +254,7 @@ class Window(msgspec.Struct, frozen=True):
     reasons: list[Reason]
 
 
-class Health(msgspec.Struct, frozen=True):
+class SagaHealth(msgspec.Struct, frozen=True):
     """`windows`: 24 h, 7 d, 30 d. `waiting_for_people`: runs that are stuck, however old.
     `unknown`: runs whose call nobody could tell the outcome of yet.
     """
@@ -265,7 +265,7 @@ class Health(msgspec.Struct, frozen=True):
     oldest_stuck_seconds: int | None
 
 
-def health(view: View) -> Health:
+def health(view: View) -> SagaHealth:
     """The figures at `view.now`. Errors: `NotYours` for owners."""
     view.check_owner(None)
     of = _RUNS.c
@@ -282,7 +282,7 @@ def health(view: View) -> Health:
     assert stuck is not None
     assert unknown is not None
     age = None if stuck.oldest is None else (view.now - int(stuck.oldest)) // SECOND
-    return Health([_window(view, days) for days in _DAYS], stuck.runs, unknown.runs, age)
+    return SagaHealth([_window(view, days) for days in _DAYS], stuck.runs, unknown.runs, age)
 
 
 def _window(view: View, days: int) -> Window:

@@ -29,6 +29,7 @@ from khata.edge.http.openapi import document
 from khata.edge.http.operation import Operation
 from khata.edge.http.problems import DoorError, problem_reply
 from khata.edge.http.reads import read_operations
+from khata.edge.http.sagas import saga_operations
 from khata.edge.http.special import (
     create_key_operation,
     statement_operation,
@@ -60,6 +61,7 @@ class Door:
             *write_operations(settings),
             bulk_operation(settings, self.threads),
             *read_operations(self.threads),
+            *saga_operations(settings, self.threads),
             statement_operation(self.threads),
             create_key_operation(settings),
             verify_operation(self.threads, self.alerts),

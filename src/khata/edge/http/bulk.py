@@ -25,7 +25,7 @@ from khata.errors import BatchRefused, Invalid, InvalidKey, KhataError
 from khata.settings import Settings
 
 MOST_LINES: Final = 10_000
-AnyCommand = Union[tuple(verb.command for verb in VERBS)]  # type: ignore[valid-type]  # noqa: UP007 - a union made at run time
+AnyCommand = Union[tuple(verb.command for verb in VERBS.offered)]  # type: ignore[valid-type]  # noqa: UP007 - a union made at run time
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -141,7 +141,7 @@ def _explained(raw: msgspec.Raw, error: KhataError) -> KhataError:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return InvalidKey("A line has a key and a command.", expected=["key", "command"])
     try:
-        VERBS.read(bytes(line.command))
+        VERBS.read(bytes(line.command), from_outside=True)
     except KhataError as better:
         better.details["key"] = line.key[:255]
         return better

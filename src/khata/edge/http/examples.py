@@ -42,6 +42,19 @@ _PROBLEM: Final = {
     "details": {"available": "600.00", "needed": "1000.00", "currency": "BDT"},
     "request_id": "5f1d7a84db00d2fc",
 }
+_SAGA: Final = {
+    "id": "sag_0400", "name": "checkout", "version": 1, "status": "stuck", "step": "charge",
+    "paused": False, "done": ["reserve"], "reference": "M2511128", "code": "declined",
+    "message": "The card was declined.", "due_at": None,
+    "amount": {"amount": "1000.00", "currency": "BDT"},
+}  # fmt: skip
+_SCHEDULE: Final = {"name": "nightly", "cron": "0 2 * * *", "zone": "Asia/Dhaka",
+                    "saga": "reconcile", "enabled": True}  # fmt: skip
+_WINDOW: Final = {
+    "days": 1, "started": 120, "open": 3, "completed": 114, "compensated": 2, "resolved": 1,
+    "stuck": 1, "success_rate": "0.9744", "mean_compensations": "1.50",
+    "mean_compensation_ms": 420, "reasons": [{"code": "declined", "count": 2}],
+}  # fmt: skip
 _RECEIPT: Final = {"seq": 2, "at": _AT, "key": "topup-1", "replayed": False}
 
 EXAMPLES: Final[dict[str, Any]] = {
@@ -96,6 +109,18 @@ EXAMPLES: Final[dict[str, Any]] = {
                     "hash": "0" * 64},
     "RefusalView": {"n": 1, "key": "b", "kind": "wallets.transfer", "actor": "owner:alice",
                     "at": _AT, "code": "insufficient_funds", "detail": "…"},
+    "SagaState": {**_SAGA, "plan": ["charge", "confirm"]},
+    "SagaView": {**_SAGA, "attempt": 0, "data": {"order": "M2511128"}, "cause": None,
+                 "started_by": "service:key_0400", "started_at": _AT, "failed_at": None,
+                 "ended_at": None, "call_key": None, "worker": None,
+                 "history": [{"seq": 2, "at": _AT, "actor": "service:worker", "what": "done",
+                              "step": "reserve", "detail": None, "entries": ["ent_0800"]}]},
+    "SagaHealth": {"windows": [_WINDOW], "waiting_for_people": 1, "unknown": 0,
+                   "oldest_stuck_seconds": 3600},
+    "ScheduleState": _SCHEDULE,
+    "ScheduleView": {**_SCHEDULE, "next_at": _AT, "last_at": None},
+    "Because": {"seq": 2, "kind": "sagas.step", "actor": "service:worker", "at": _AT,
+                "saga": "sag_0400", "step": "reserve", "started_by": "service:key_0400"},
     "VerifyView": {"ok": True, "book": "main", "seq": 2, "head": "0" * 64, "journal": 2,
                    "postings": 2, "accounts": 2, "seconds": 0.004, "discrepancies": [],
                    "omitted": 0},

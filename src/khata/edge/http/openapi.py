@@ -132,6 +132,9 @@ _IDS: Final = {
     "group": "order-2511128",
     "key": "key_0400",
     "approval": "apr_0400",
+    "saga": "sag_0400",
+    "schedule": "nightly",
+    "seq": "2",
 }
 
 

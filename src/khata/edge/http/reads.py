@@ -254,20 +254,36 @@ _ADMIN: Final[tuple[tuple[str, Callable[..., Any], Any, Any, str, str, str], ...
 def read_operations(threads: Threads) -> list[Operation]:
     """All of them."""
     return [
-        Operation(
-            method="GET",
-            path=path,
-            name=name,
-            tag=tag,
-            summary=summary,
-            run=_runner(threads, query, asked),
-            gives=gives,
-            scope=scope,
-            query=asked,
-        )
+        read(threads, *row, scope=scope)
         for rows, scope in ((_ROWS, "read"), (_ADMIN, "admin"))
-        for path, query, asked, gives, name, tag, summary in rows
+        for row in rows
     ]
+
+
+def read(
+    threads: Threads,
+    path: str,
+    query: Callable[..., Any],
+    asked: Any,
+    gives: Any,
+    name: str,
+    tag: str,
+    summary: str,
+    *,
+    scope: str = "read",
+) -> Operation:
+    """The operation that asks a query, with the path's parts as its first arguments."""
+    return Operation(
+        method="GET",
+        path=path,
+        name=name,
+        tag=tag,
+        summary=summary,
+        run=_runner(threads, query, asked),
+        gives=gives,
+        scope=scope,
+        query=asked,
+    )
 
 
 def _runner(threads: Threads, query: Callable[..., Any], asked: Any) -> Callable[[Ask], Any]:

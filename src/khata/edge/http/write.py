@@ -80,10 +80,10 @@ def _receipt_of(command: type[Command]) -> Any:
 
 def body_type(command: type[Command], skip: int) -> type[msgspec.Struct]:
     """The command's fields but for the first `skip`, which the path gives."""
-    fields: list[Any] = []
-    for field in msgspec.structs.fields(command)[skip:]:
-        required = field.default is msgspec.NODEFAULT
-        fields.append((field.name, field.type) if required else (*_typed(field), field.default))
+    fields: list[Any] = [
+        _typed(field) if field.required else (*_typed(field), _default(field))
+        for field in msgspec.structs.fields(command)[skip:]
+    ]
     return msgspec.defstruct(
         f"{command.__name__}Body", fields, frozen=True, forbid_unknown_fields=True
     )
@@ -91,6 +91,12 @@ def body_type(command: type[Command], skip: int) -> type[msgspec.Struct]:
 
 def _typed(field: Any) -> tuple[str, Any]:
     return field.name, field.type
+
+
+def _default(field: Any) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return msgspec.field(default_factory=field.default_factory)
+    return field.default
 
 
 async def submitted(ask: Ask, command: Command, key: str, *, dry_run: bool, patience: int) -> Kept:
