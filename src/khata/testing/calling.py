@@ -13,6 +13,7 @@ from khata.engine.sagas import Intent, Outcome
 Behaviour = Literal[
     "ok", "declined", "busy", "timeout_but_done", "timeout_not_done", "silent", "raises"
 ]
+_DECLINED: Final = Outcome("failed", code="declined", message="The card was declined.")
 _TIMEOUT: Final = Outcome("unknown", code="timeout", message="No answer in time.")
 
 
@@ -29,7 +30,8 @@ class ScriptedCaller:
     """A caller for workers in tests. What was made under a key stays made, once.
 
     `answer`: what a call gives, from its request; by default the request and an `id`.
-    `asked`: everything that was asked, in order. `made`: what was done, by key.
+    `asked`: everything that was asked, in order. `made`: what was done, by key. `declined`: keys
+    that were refused, and stay so.
     """
 
     def __init__(self, answer: Callable[[Intent], Mapping[str, Any]] | None = None) -> None:
@@ -37,6 +39,7 @@ class ScriptedCaller:
         self._scripts: dict[str, deque[Behaviour]] = {}
         self.asked: list[Asked] = []
         self.made: dict[str, dict[str, Any]] = {}
+        self.declined: set[str] = set()
 
     def script(self, step: str, *behaviours: Behaviour) -> None:
         """How the next calls of a step go, one after the other; then all is `ok` again.
@@ -49,9 +52,12 @@ class ScriptedCaller:
     def call(self, intent: Intent) -> Outcome:
         """See `khata.engine.sagas.worker.Caller`."""
         self.asked.append(Asked(intent.key, intent.step, intent.request, question=False))
-        behaviour = self._next(intent.step)
+        if intent.key in self.declined:
+            return _DECLINED
+        behaviour = "ok" if intent.key in self.made else self._next(intent.step)
         if behaviour == "declined":
-            return Outcome("failed", code="declined", message="The card was declined.")
+            self.declined.add(intent.key)
+            return _DECLINED
         if behaviour == "busy":
             return Outcome("busy", code="busy", message="Come back later.")
         if behaviour in {"timeout_not_done", "silent"}:
@@ -69,6 +75,8 @@ class ScriptedCaller:
         if waiting and waiting[0] == "silent":
             waiting.popleft()
             return _TIMEOUT
+        if intent.key in self.declined:
+            return _DECLINED
         answer = self.made.get(intent.key)
         return Outcome("absent") if answer is None else Outcome("done", answer)
 

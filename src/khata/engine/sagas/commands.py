@@ -271,8 +271,6 @@ def _ask_later(move: Move, call: Call, intent: Intent, outcome: Outcome) -> None
         move.note("unknown", move.step, {"code": outcome.code})
         if call.unknown is not None:
             move.remember(call.unknown(move.book, move.view()))
-        if call.unknown is not None:
-            move.remember(call.unknown(move.book, move.view()))
     if move.status != "compensating":
         move.status = "unknown"
     move.fields |= {
