@@ -6,12 +6,7 @@ that both know the same operations with the same words.
 
 from __future__ import annotations
 
-import os
-import time
-from typing import Any, Final, Generic, TypeVar
-from urllib.parse import quote
-
-import msgspec
+from typing import Any
 
 from khata.base.money import Money
 from khata.base.paging import Page
@@ -20,84 +15,8 @@ from khata.domain.khata import KhataLine, KhataTotal
 from khata.domain.ledger import AccountView, EntryView, LegIn, Moved, TrialLine
 from khata.domain.wallets import Balance, Statement, Transaction, WalletState, WalletView
 from khata.edge.client.answers import BulkAnswer, NewKey, Receipt, VerifyView
+from khata.edge.client.call import Call, Json, asked, encode, path_of, write
 from khata.engine.command import Command
-
-T = TypeVar("T")
-Json = dict[str, Any]
-_encode: Final = msgspec.json.Encoder().encode
-
-
-class Call(msgspec.Struct, Generic[T], frozen=True):
-    """A request: method, path, query, body (JSON), idempotency key, and the type of its answer.
-
-    A call that writes has its key from the start: however often it is sent, it happens once.
-    """
-
-    method: str
-    path: str
-    gives: Any
-    query: Json = {}
-    body: bytes | None = None
-    key: str | None = None
-
-    def headers(self) -> dict[str, str]:
-        """The headers of this call alone."""
-        found = {"accept": "application/json"}
-        if self.body is not None:
-            found["content-type"] = "application/json"
-        if self.key is not None:
-            found["idempotency-key"] = self.key
-        return found
-
-    def read(self, body: bytes) -> T:
-        """The answer in a body."""
-        found: T = msgspec.json.decode(body, type=self.gives)
-        return found
-
-    def following(self, cursor: str) -> Call[T]:
-        """The same call for the next page."""
-        return msgspec.structs.replace(self, query={**self.query, "cursor": cursor})
-
-
-def new_idempotency_key() -> str:
-    """A key that no one else has; it begins with the time, which keeps the journal's index fast."""
-    return f"cli-{time.time_ns():016x}{os.urandom(6).hex()}"
-
-
-def _path(*parts: str) -> str:
-    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
-
-
-def _given(values: Json) -> Json:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _asked(values: Json) -> Json:
-    shown = {True: "true", False: "false"}
-    return {
-        name: shown[value] if isinstance(value, bool) else value
-        for name, value in _given(values).items()
-    }
-
-
-def _write(
-    gives: Any,
-    path: str,
-    body: Json,
-    key: str | None,
-    *,
-    dry_run: bool = False,
-    method: str = "POST",
-) -> Call[Any]:
-    return Call(
-        method,
-        path,
-        gives,
-        {"dry_run": "true"} if dry_run else {},
-        _encode(_given(body)),
-        key or new_idempotency_key(),
-    )
-
 
 # ── wallets ──────────────────────────────────────────────────────────────────────────
 
@@ -112,12 +31,12 @@ def open_wallet(
 ) -> Call[Receipt[WalletState]]:
     """Open a wallet."""
     body = {"owner": owner, "currency": currency, "wallet_kind": wallet_kind, "title": title}
-    return _write(Receipt[WalletState], _path("wallets"), body, key)
+    return write(Receipt[WalletState], path_of("wallets"), body, key)
 
 
 def wallet(ref: str) -> Call[WalletView]:
     """One wallet. `ref`: its id (`wal_…`) or path (`alice/personal/BDT`)."""
-    return Call("GET", _path("wallets", ref), WalletView)
+    return Call("GET", path_of("wallets", ref), WalletView)
 
 
 def wallets(
@@ -130,17 +49,17 @@ def wallets(
 ) -> Call[Page[WalletView]]:
     """Wallets; each filter is an equality."""
     query = {"owner": owner, "kind": kind, "currency": currency, "status": status, "limit": limit}
-    return Call("GET", _path("wallets"), Page[WalletView], _asked(query))
+    return Call("GET", path_of("wallets"), Page[WalletView], asked(query))
 
 
 def my_wallets(*, limit: int = 100) -> Call[Page[WalletView]]:
     """The wallets of the owner whose token this is."""
-    return Call("GET", _path("me", "wallets"), Page[WalletView], {"limit": limit})
+    return Call("GET", path_of("me", "wallets"), Page[WalletView], {"limit": limit})
 
 
 def balance(ref: str, *, at: str | None = None) -> Call[Balance]:
     """A balance, now or as of `at` (ISO 8601)."""
-    return Call("GET", _path("wallets", ref, "balance"), Balance, _asked({"at": at}))
+    return Call("GET", path_of("wallets", ref, "balance"), Balance, asked({"at": at}))
 
 
 def transactions(
@@ -159,7 +78,7 @@ def transactions(
         "since": since, "until": until, "type": type, "source": source, "reference": reference,
         "oldest_first": oldest_first, "limit": limit,
     }  # fmt: skip
-    return Call("GET", _path("wallets", ref, "transactions"), Page[Transaction], _asked(query))
+    return Call("GET", path_of("wallets", ref, "transactions"), Page[Transaction], asked(query))
 
 
 def statement(
@@ -171,8 +90,8 @@ def statement(
     limit: int = 200,
 ) -> Call[Statement]:
     """A page of a statement; its totals are those of the whole period. Times are ISO 8601."""
-    query = _asked({"since": since, "until": until, "cursor": cursor, "limit": limit})
-    return Call("GET", _path("wallets", ref, "statement"), Statement, query)
+    query = asked({"since": since, "until": until, "cursor": cursor, "limit": limit})
+    return Call("GET", path_of("wallets", ref, "statement"), Statement, query)
 
 
 def credit(
@@ -190,7 +109,7 @@ def credit(
     """Bring money into a wallet."""
     body = {"amount": amount, "source": source, "against": against, "reference": reference,
             "note": note, "metadata": metadata}  # fmt: skip
-    return _write(Receipt[Moved], _path("wallets", ref, "credit"), body, key, dry_run=dry_run)
+    return write(Receipt[Moved], path_of("wallets", ref, "credit"), body, key, dry_run=dry_run)
 
 
 def debit(
@@ -208,7 +127,7 @@ def debit(
     """Take money out of a wallet."""
     body = {"amount": amount, "source": source, "against": against, "reference": reference,
             "note": note, "metadata": metadata}  # fmt: skip
-    return _write(Receipt[Moved], _path("wallets", ref, "debit"), body, key, dry_run=dry_run)
+    return write(Receipt[Moved], path_of("wallets", ref, "debit"), body, key, dry_run=dry_run)
 
 
 def transfer(
@@ -226,17 +145,17 @@ def transfer(
     """Move money from one wallet to another."""
     body = {"to": to, "amount": amount, "source": source, "reference": reference, "note": note,
             "metadata": metadata}  # fmt: skip
-    return _write(Receipt[Moved], _path("wallets", ref, "transfer"), body, key, dry_run=dry_run)
+    return write(Receipt[Moved], path_of("wallets", ref, "transfer"), body, key, dry_run=dry_run)
 
 
 def freeze(ref: str, reason: str, *, key: str | None = None) -> Call[Receipt[Any]]:
     """Stop all movement on a wallet."""
-    return _write(Receipt[Any], _path("wallets", ref, "freeze"), {"reason": reason}, key)
+    return write(Receipt[Any], path_of("wallets", ref, "freeze"), {"reason": reason}, key)
 
 
 def unfreeze(ref: str, reason: str, *, key: str | None = None) -> Call[Receipt[Any]]:
     """Let a frozen wallet move again."""
-    return _write(Receipt[Any], _path("wallets", ref, "unfreeze"), {"reason": reason}, key)
+    return write(Receipt[Any], path_of("wallets", ref, "unfreeze"), {"reason": reason}, key)
 
 
 # ── many at once ─────────────────────────────────────────────────────────────────────
@@ -248,8 +167,8 @@ def bulk(
     """Many commands, each with its own key; `atomic`: all or nothing."""
     told = [{"key": key, "command": command} for key, command in lines]
     query = {"dry_run": "true"} if dry_run else {}
-    body = _encode({"lines": told, "atomic": atomic})
-    return Call("POST", _path("bulk"), BulkAnswer, query, body)
+    body = encode({"lines": told, "atomic": atomic})
+    return Call("POST", path_of("bulk"), BulkAnswer, query, body)
 
 
 # ── holds ────────────────────────────────────────────────────────────────────────────
@@ -269,12 +188,12 @@ def place_hold(
     """Set money of a wallet aside."""
     body = {"wallet": ref, "amount": amount, "source": source, "group": group,
             "reference": reference, "expires_in_seconds": expires_in_seconds}  # fmt: skip
-    return _write(Receipt[HoldState], _path("holds"), body, key, dry_run=dry_run)
+    return write(Receipt[HoldState], path_of("holds"), body, key, dry_run=dry_run)
 
 
 def hold(name: str) -> Call[HoldState]:
     """One hold."""
-    return Call("GET", _path("holds", name), HoldState)
+    return Call("GET", path_of("holds", name), HoldState)
 
 
 def holds(
@@ -286,7 +205,7 @@ def holds(
 ) -> Call[Page[HoldState]]:
     """Holds, newest first."""
     query = {"wallet": wallet, "status": status, "group": group, "limit": limit}
-    return Call("GET", _path("holds"), Page[HoldState], _asked(query))
+    return Call("GET", path_of("holds"), Page[HoldState], asked(query))
 
 
 def capture(
@@ -301,17 +220,17 @@ def capture(
 ) -> Call[Receipt[HoldState]]:
     """Take held money, all that is left or `amount`."""
     body = {"amount": amount, "to": to, "final": final, "note": note}
-    return _write(Receipt[HoldState], _path("holds", name, "capture"), body, key, dry_run=dry_run)
+    return write(Receipt[HoldState], path_of("holds", name, "capture"), body, key, dry_run=dry_run)
 
 
 def void(name: str, reason: str, *, key: str | None = None) -> Call[Receipt[HoldState]]:
     """Give held money back to its wallet."""
-    return _write(Receipt[HoldState], _path("holds", name, "void"), {"reason": reason}, key)
+    return write(Receipt[HoldState], path_of("holds", name, "void"), {"reason": reason}, key)
 
 
 def raise_hold(name: str, by: Money, *, key: str | None = None) -> Call[Receipt[HoldState]]:
     """Set more aside under the same hold."""
-    return _write(Receipt[HoldState], _path("holds", name, "raise"), {"by": by}, key)
+    return write(Receipt[HoldState], path_of("holds", name, "raise"), {"by": by}, key)
 
 
 # ── ledger ───────────────────────────────────────────────────────────────────────────
@@ -330,7 +249,7 @@ def post_entry(
     """Post an entry of any shape."""
     body = {"legs": legs, "source": source, "reference": reference, "note": note,
             "metadata": metadata}  # fmt: skip
-    return _write(Receipt[Moved], _path("entries"), body, key, dry_run=dry_run)
+    return write(Receipt[Moved], path_of("entries"), body, key, dry_run=dry_run)
 
 
 def reverse(
@@ -343,29 +262,29 @@ def reverse(
 ) -> Call[Receipt[Moved]]:
     """Undo an entry, all that is left of it or `amount` (a decimal string)."""
     body = {"reason": reason, "amount": amount}
-    return _write(Receipt[Moved], _path("entries", entry, "reversals"), body, key, dry_run=dry_run)
+    return write(Receipt[Moved], path_of("entries", entry, "reversals"), body, key, dry_run=dry_run)
 
 
 def entry(name: str) -> Call[EntryView]:
     """One entry."""
-    return Call("GET", _path("entries", name), EntryView)
+    return Call("GET", path_of("entries", name), EntryView)
 
 
 def entries(*, reference: str | None = None, limit: int = 100) -> Call[Page[EntryView]]:
     """Entries with their legs."""
-    query = _asked({"reference": reference, "limit": limit})
-    return Call("GET", _path("entries"), Page[EntryView], query)
+    query = asked({"reference": reference, "limit": limit})
+    return Call("GET", path_of("entries"), Page[EntryView], query)
 
 
 def accounts(*, prefix: str | None = None, limit: int = 100) -> Call[Page[AccountView]]:
     """Accounts by code."""
-    query = _asked({"prefix": prefix, "limit": limit})
-    return Call("GET", _path("accounts"), Page[AccountView], query)
+    query = asked({"prefix": prefix, "limit": limit})
+    return Call("GET", path_of("accounts"), Page[AccountView], query)
 
 
 def trial_balance(*, at: str | None = None) -> Call[Page[TrialLine]]:
     """The balance of every account."""
-    return Call("GET", _path("trial-balance"), Page[TrialLine], _asked({"at": at}))
+    return Call("GET", path_of("trial-balance"), Page[TrialLine], asked({"at": at}))
 
 
 # ── khata, keys, audit ───────────────────────────────────────────────────────────────
@@ -380,15 +299,15 @@ def khata(
 ) -> Call[Page[KhataLine]]:
     """An owner's own account book, newest first."""
     query = {"owner": owner, "since": since, "until": until, "limit": limit}
-    return Call("GET", _path("khata"), Page[KhataLine], _asked(query))
+    return Call("GET", path_of("khata"), Page[KhataLine], asked(query))
 
 
 def khata_totals(
     *, owner: str | None = None, since: str | None = None, until: str | None = None
 ) -> Call[Page[KhataTotal]]:
     """What its lines add up to."""
-    query = _asked({"owner": owner, "since": since, "until": until})
-    return Call("GET", _path("khata", "totals"), Page[KhataTotal], query)
+    query = asked({"owner": owner, "since": since, "until": until})
+    return Call("GET", path_of("khata", "totals"), Page[KhataTotal], query)
 
 
 def create_key(
@@ -401,14 +320,14 @@ def create_key(
 ) -> Call[Receipt[NewKey]]:
     """Let a program in; with the `hash` of a secret of your own it can be asked again."""
     body = {"label": label, "roles": roles, "scopes": scopes, "hash": hash}
-    return _write(Receipt[NewKey], _path("keys"), body, key)
+    return write(Receipt[NewKey], path_of("keys"), body, key)
 
 
 def revoke_key(name: str, *, key: str | None = None) -> Call[Receipt[Any]]:
     """Shut a key out."""
-    return _write(Receipt[Any], _path("keys", name), {}, key, method="DELETE")
+    return write(Receipt[Any], path_of("keys", name), {}, key, method="DELETE")
 
 
 def verify() -> Call[VerifyView]:
     """Prove the whole book."""
-    return Call("GET", _path("verify"), VerifyView)
+    return Call("GET", path_of("verify"), VerifyView)

@@ -14,8 +14,8 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 import httpx
 
 from khata.base.paging import Page
-from khata.edge.client import calls
-from khata.edge.client.calls import Call
+from khata.edge.client import calls, saga_calls
+from khata.edge.client.call import Call
 from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
 
 P = ParamSpec("P")
@@ -164,6 +164,23 @@ class Client:
     create_key = _sync(calls.create_key)
     revoke_key = _sync(calls.revoke_key)
     verify = _sync(calls.verify)
+    start_saga = _sync(saga_calls.start_saga)
+    saga = _sync(saga_calls.saga)
+    sagas = _sync(saga_calls.sagas)
+    saga_health = _sync(saga_calls.saga_health)
+    why = _sync(saga_calls.why)
+    retry_saga = _sync(saga_calls.retry_saga)
+    skip_step = _sync(saga_calls.skip_step)
+    resolve_saga = _sync(saga_calls.resolve_saga)
+    compensate_saga = _sync(saga_calls.compensate_saga)
+    cancel_saga = _sync(saga_calls.cancel_saga)
+    pause_saga = _sync(saga_calls.pause_saga)
+    resume_saga = _sync(saga_calls.resume_saga)
+    signal_saga = _sync(saga_calls.signal_saga)
+    approve_saga = _sync(saga_calls.approve_saga)
+    schedules = _sync(saga_calls.schedules)
+    schedule_saga = _sync(saga_calls.schedule_saga)
+    unschedule_saga = _sync(saga_calls.unschedule_saga)
     each_wallets = _each(calls.wallets)
     each_my_wallets = _each(calls.my_wallets)
     each_transactions = _each(calls.transactions)
@@ -171,6 +188,7 @@ class Client:
     each_entries = _each(calls.entries)
     each_accounts = _each(calls.accounts)
     each_khata = _each(calls.khata)
+    each_sagas = _each(saga_calls.sagas)
 
 
 class AsyncClient:
@@ -252,6 +270,23 @@ class AsyncClient:
     create_key = _async(calls.create_key)
     revoke_key = _async(calls.revoke_key)
     verify = _async(calls.verify)
+    start_saga = _async(saga_calls.start_saga)
+    saga = _async(saga_calls.saga)
+    sagas = _async(saga_calls.sagas)
+    saga_health = _async(saga_calls.saga_health)
+    why = _async(saga_calls.why)
+    retry_saga = _async(saga_calls.retry_saga)
+    skip_step = _async(saga_calls.skip_step)
+    resolve_saga = _async(saga_calls.resolve_saga)
+    compensate_saga = _async(saga_calls.compensate_saga)
+    cancel_saga = _async(saga_calls.cancel_saga)
+    pause_saga = _async(saga_calls.pause_saga)
+    resume_saga = _async(saga_calls.resume_saga)
+    signal_saga = _async(saga_calls.signal_saga)
+    approve_saga = _async(saga_calls.approve_saga)
+    schedules = _async(saga_calls.schedules)
+    schedule_saga = _async(saga_calls.schedule_saga)
+    unschedule_saga = _async(saga_calls.unschedule_saga)
     each_wallets = _async_each(calls.wallets)
     each_my_wallets = _async_each(calls.my_wallets)
     each_transactions = _async_each(calls.transactions)
@@ -259,6 +294,7 @@ class AsyncClient:
     each_entries = _async_each(calls.entries)
     each_accounts = _async_each(calls.accounts)
     each_khata = _async_each(calls.khata)
+    each_sagas = _async_each(saga_calls.sagas)
 
 
 def _headers(credential: str) -> dict[str, str]:
