@@ -14,6 +14,7 @@ from khata.edge.bench.bulk import BulkReport, bench_bulk
 from khata.edge.bench.ground import Ground, ground
 from khata.edge.bench.importing import ImportReport, bench_import
 from khata.edge.bench.ledger import Compared, LedgerReport, Load, bench_ledger
+from khata.edge.bench.orchestrating import SagaReport, bench_sagas
 from khata.edge.bench.serving import HttpReport, bench_http
 from khata.edge.cli.screen import dump, err, out, row, table
 from khata.edge.cli.session import command, family, log_to_stderr
@@ -22,7 +23,8 @@ app: Final = family("bench", "Measure Khata beside the usual way.")
 _EVERY: Final = ("sqlite", "postgres")
 _CALLERS: Final = (64, 512)
 _CONNECTIONS: Final = 64
-Report = LedgerReport | BulkReport | HttpReport | ImportReport
+_IN_FLIGHT: Final = 256
+Report = LedgerReport | BulkReport | HttpReport | ImportReport | SagaReport
 
 Where = Annotated[
     str,
@@ -98,9 +100,23 @@ def import_(*, database: Where = "sqlite", lines: Lines = 100_000, json: Json = 
     return _told(report, json=json)
 
 
+@command(app, "sagas", "khata bench sagas", "khata bench sagas --database postgres --json")
+def sagas(
+    *,
+    database: Where = "sqlite",
+    in_flight: Annotated[int, Parameter(help="Sagas under way at the same time.")] = _IN_FLIGHT,
+    seconds: Seconds = 5.0,
+    json: Json = False,
+) -> int:
+    """Sagas of four ledger steps, beside a plain loop that commits each step on its own."""
+    with _on(database) as place:
+        report = bench_sagas(place, in_flight, seconds)
+    return _told(report, json=json)
+
+
 @command(app, "all", "khata bench all", "khata bench all --seconds 2 --json")
 def all_(*, seconds: Seconds = 5.0, lines: Lines = 100_000, json: Json = False) -> int:
-    """Ledger (with 64 and with 512 callers), bulk and http, on both databases."""
+    """Ledger (with 64 and with 512 callers), bulk, http and sagas, on both databases."""
     found: dict[str, Report] = {}
     for database in _EVERY:
         with _on(database) as place:
@@ -118,6 +134,7 @@ def _each(place: Ground, seconds: float, lines: int) -> Iterator[tuple[str, Repo
         yield f"ledger {callers}", bench_ledger(place, Load(callers, seconds))
     yield "bulk", bench_bulk(place, lines)
     yield "http", bench_http(place, _CONNECTIONS, seconds)
+    yield "sagas", bench_sagas(place, _IN_FLIGHT, seconds)
 
 
 def _on(database: str) -> AbstractContextManager[Ground]:
@@ -148,6 +165,8 @@ def show(report: Report) -> None:
             _show_http(report)
         case ImportReport():
             _show_import(report)
+        case SagaReport():
+            _show_sagas(report)
     words = [report.versions["database"], f"Python {report.versions['python']}"]
     if report.verified:
         words.append("verified")
@@ -208,3 +227,20 @@ def _show_import(report: ImportReport) -> None:
         f"The end at {report.end_to_start:.0%} of the start; {report.peak_mb:,.0f} MiB at most;"
         f" verified in {report.verify_seconds:.1f} s."
     )
+
+
+def _show_sagas(report: SagaReport) -> None:
+    title = f"Sagas of four ledger steps on {report.database}, {report.in_flight} in flight"
+    made = table("", "steps/s>", "sagas/s>", "p50 ms>", "p99 ms>", "ratio>", title=title)
+    row(
+        made,
+        "Khata",
+        f"{report.steps_per_second:,.0f}",
+        f"{report.sagas_per_second:,.0f}",
+        f"{report.p50_ms:.1f}",
+        f"{report.p99_ms:.1f}",
+        f"{report.ratio:.1f}",
+    )
+    row(made, "a plain loop", f"{report.baseline_steps_per_second:,.0f}")
+    out().print(made)
+    out().print(f"To undo four steps took {report.compensation_ms:,} ms in the mean.")

@@ -13,7 +13,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Protocol, Self
@@ -99,6 +99,8 @@ class Options(msgspec.Struct, frozen=True):
 class Worker:
     """See the module. As a context it works until left; `work` does what is due now, and returns.
 
+    `ended`: told of each run that this worker brought to its end; quick, and never failing.
+
     Errors: `UnknownSaga` when open runs are at steps that no saga here knows.
     """
 
@@ -109,7 +111,9 @@ class Worker:
         *,
         name: str | None = None,
         options: Options | None = None,
+        ended: Callable[[Progress], None] | None = None,
     ) -> None:
+        self.ended = ended or _nothing
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         self.tally = Tally()
         self.options = options or Options()
@@ -211,6 +215,10 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a caller's fault must not lose what may have happened
             log.error("caller_fault", to=intent.to, key=intent.key, error=type(error).__name__)  # noqa: TRY400 - its text may hold what must not be logged
             return Outcome("unknown", code="caller_fault", message="The call failed inside Khata.")
+
+
+def _nothing(_: Progress) -> None:
+    """Nobody wants to know."""
 
 
 class Lane:
@@ -323,6 +331,7 @@ class Lane:
             self._active.append(now)
         elif not now.step:
             self._worker.tally.ended += 1
+            self._worker.ended(now)
 
     def _call(self, held: Progress, intent: Intent) -> None:
         self._calling[held.saga] = held
