@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -17,7 +18,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from khata.base.actor import SYSTEM, Actor
 from khata.base.clock import Clock, system_clock
-from khata.domain import access, holds, khata, ledger, setup, wallets
+from khata.domain import access, holds, khata, ledger, payments, payouts, setup, wallets
 from khata.domain import sagas as sagas_
 from khata.engine import migrations
 from khata.engine import sagas as machine
@@ -29,6 +30,7 @@ from khata.engine.journal import Receipt
 from khata.engine.sagas import Saga, Sagas
 from khata.engine.sagas.worker import Caller, Worker
 from khata.engine.tail import Tail
+from khata.engine.vault import Vault
 from khata.engine.verify import Progress, Report, verify
 from khata.engine.writer import Writer
 from khata.errors import BatchRefused, BatchSkipped, Invalid, KhataError
@@ -36,7 +38,7 @@ from khata.errors import BatchRefused, BatchSkipped, Invalid, KhataError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SAGAS: Final = Sagas()
+SAGAS: Final = Sagas(*payments.SAGAS, *payouts.SAGAS)
 """Every saga that is built in."""
 
 _ROOMS: Final = (
@@ -48,6 +50,8 @@ _ROOMS: Final = (
     holds.VERBS,
     machine.VERBS,
     sagas_.VERBS,
+    payments.VERBS,
+    payouts.VERBS,
 )
 
 VERBS: Final = Verbs(*_ROOMS, sagas=SAGAS)
@@ -72,12 +76,14 @@ class Khata:
         clock: Clock,
         limits: Limits | None,
         verbs: Verbs = VERBS,
+        vault: Vault | None = None,
     ) -> None:
         self.database = database
         self.book = book
         self.book_id = book_id
         self.clock = clock
         self.verbs = verbs
+        self.vault = vault
         self.moved = threading.Event()
         """Set whenever a saga was started or moved: what its workers wait for."""
         self.writer = Writer(
@@ -95,11 +101,13 @@ class Khata:
         clock: Clock = system_clock,
         limits: Limits | None = None,
         sagas: Iterable[Saga] = (),
+        vault: Vault | None = None,
     ) -> Self:
         """Open a book, made when it does not exist and `create` is set.
 
         `migrate`: bring the tables to this version first; left out, only on SQLite. `sagas`: ones
-        of your own, beside those that are built in.
+        of your own, beside those that are built in. `vault`: with which what must not be read is
+        sealed, and opened where a provider needs it.
 
         Errors: `Invalid` URL or name, `BookNotFound`, `SchemaOutdated`, `DatabaseUnavailable`.
         """
@@ -116,7 +124,7 @@ class Khata:
         # may then keep it for 5 ms, which would set the pace of a whole book.
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_SECONDS))
         verbs = Verbs(*_ROOMS, sagas=SAGAS + sagas) if (sagas := tuple(sagas)) else VERBS
-        return cls(database, book, book_id, clock=clock, limits=limits, verbs=verbs)
+        return cls(database, book, book_id, clock=clock, limits=limits, verbs=verbs, vault=vault)
 
     def __enter__(self) -> Self:
         return self
@@ -273,11 +281,20 @@ class Khata:
         return Tail(self.database, self.book_id, name, self.clock)
 
 
+_count: Final = itertools.count()
+_mark: tuple[int, str] = (0, "")
+
+
 def _new_key() -> str:
-    """A key that no one else has. It begins with the time: neighbours in time are neighbours
-    in the index, which then stays fast however long the journal gets.
+    """A key that no one else has: the time, a count, and a mark of chance of this process's own.
+
+    It begins with the time: neighbours in time are neighbours in the index, which then stays fast
+    however long the journal gets.
     """
-    return f"auto-{time.time_ns():016x}{os.urandom(6).hex()}"
+    global _mark  # noqa: PLW0603 - a process that was forked needs a mark of its own
+    if _mark[0] != os.getpid():
+        _mark = (os.getpid(), os.urandom(6).hex())
+    return f"auto-{time.time_ns():016x}{next(_count) & 0xFFFF:04x}{_mark[1]}"
 
 
 def _answer(job: Job) -> Receipt:

@@ -269,12 +269,13 @@ class Lane:
         room = options.capacity // options.lanes - len(self._active) - len(self._calling)
         if room > 0 and (moved.is_set() or now >= self._look_at):
             moved.clear()
-            worker.fire()
+            if now >= self._look_at:
+                worker.fire()
+                self._look_at = now + options.poll_seconds
             claimed = worker.claim(self._name, room)
             self._active += claimed
             if len(claimed) == room:
                 moved.set()
-            self._look_at = time.monotonic() + options.poll_seconds
         if self._calling and now >= self._renew_at:
             worker.renew(self._name, list(self._calling.values()))
             self._renew_at = now + options.lease_seconds / 3
