@@ -7,8 +7,10 @@ expected and what was found. Addresses that may carry a password are never repea
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,6 +18,38 @@ from khata.errors import Invalid
 
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _KIB: Final = 1024
+_BRIEFEST: Final = 0.05
+_LONGEST: Final = 300
+_LEAST_SECRET: Final = 8
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_ADDRESS: Final = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
+_PLACE: Final = re.compile(r"\$[][.\w]*")
+
+
+class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A payment provider: where it is, and what it and Khata know of each other.
+
+    `name`: what payments call it. `kind`: its API; `sandbox` can be asked for charges, refunds and
+    payouts, of the others Khata takes webhooks only. `scheme`: how its webhooks are signed and
+    written; None for that of its kind. `webhook_secrets`: several while one replaces another.
+    `timeout_seconds`: for one whole call, 0.05 to 300.
+
+    It is shown without its secrets.
+    """
+
+    name: str
+    kind: Literal["sandbox", "stripe", "razorpay"] = "sandbox"
+    base_url: str = ""
+    api_key: str = ""
+    webhook_secrets: tuple[str, ...] = ()
+    scheme: Literal["standard", "stripe", "razorpay"] | None = None
+    timeout_seconds: float = 20.0
+
+    def __repr__(self) -> str:
+        return f"ProviderConfig(name={self.name!r}, kind={self.kind!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        return [("name", self.name), ("kind", self.kind)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `jwks`: the path of a JSON Web Key Set, or its text; with it, `jwt_issuer` and `jwt_audience`
     are needed. `max_body`, `max_bulk_body`: bytes. `timeout_seconds`: how long a caller waits for
-    a command before hearing `timeout`. `docs`: whether `/docs` is served.
+    a command before hearing `timeout`. `docs`: whether `/docs` is served. `worker`: whether a
+    server works its books' sagas off too. `sagas`: modules with sagas of one's own.
     """
 
     database_url: str = "sqlite:///khata.db"
@@ -41,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     docs: bool = True
     log_level: str = "info"
     alert_webhook: str | None = None
+    providers: tuple[ProviderConfig, ...] = ()
+    worker: bool = True
+    sagas: tuple[str, ...] = ()
 
 
 def settings_from(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -70,9 +108,53 @@ def settings_from(environ: Mapping[str, str] = os.environ) -> Settings:
         docs=_flag(environ, "KHATA_DOCS", default=defaults.docs),
         log_level=_choice(environ, "KHATA_LOG_LEVEL", defaults.log_level, LEVELS),
         alert_webhook=_address(environ, "KHATA_ALERT_WEBHOOK"),
+        providers=providers_in(text("KHATA_PROVIDERS") or ""),
+        worker=_flag(environ, "KHATA_WORKER", default=defaults.worker),
+        sagas=_names(text("KHATA_SAGAS")),
     )
     _check_tokens(settings)
     return settings
+
+
+def providers_in(text: str) -> tuple[ProviderConfig, ...]:
+    """The providers in a JSON list, or in the file that has it; none in an empty text.
+
+    Errors: `Invalid`, naming the place and never what is in it.
+    """
+    if not text:
+        return ()
+    if not text.lstrip().startswith(("[", "{")):
+        try:
+            text = Path(text).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            got = error.strerror if isinstance(error, OSError) else "something else"
+            raise _wrong("KHATA_PROVIDERS", "a JSON list, or a file with one", str(got)) from None
+    try:
+        found = msgspec.json.decode(text, type=tuple[ProviderConfig, ...])
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        # the library's own sentence may hold a piece of a secret; where it was does not
+        place = _PLACE.search(str(error))
+        fields = ", ".join(ProviderConfig.__struct_fields__)
+        got = f"something else at {place[0]}" if place else "something else"
+        raise _wrong("KHATA_PROVIDERS", f"a JSON list of objects with {fields}", got) from None
+    for config in found:
+        _check_provider(config, [other.name for other in found])
+    return found
+
+
+def _check_provider(config: ProviderConfig, names: list[str]) -> None:
+    if not _NAME.fullmatch(config.name) or names.count(config.name) > 1:
+        raise _wrong("KHATA_PROVIDERS", "providers with names of their own, a-z 0-9 _ -", "another")
+    where = f"KHATA_PROVIDERS[{config.name}]"
+    address = config.base_url
+    if (address or config.kind == "sandbox") and not _ADDRESS.fullmatch(address):
+        raise _wrong(f"{where}.base_url", "https://… or http://…, without a password", "another")
+    if not all(len(secret) >= _LEAST_SECRET for secret in config.webhook_secrets):
+        raise _wrong(f"{where}.webhook_secrets", "8 characters or more each", "fewer")
+    if not (config.api_key.isascii() and config.api_key.isprintable()):
+        raise _wrong(f"{where}.api_key", "visible ASCII characters", "others")
+    if not _BRIEFEST <= config.timeout_seconds <= _LONGEST:
+        raise _wrong(f"{where}.timeout_seconds", f"{_BRIEFEST} to {_LONGEST}", "another")
 
 
 def _check_tokens(settings: Settings) -> None:

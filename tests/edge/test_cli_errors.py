@@ -18,6 +18,7 @@ SUBCOMMANDS = [
     *(("holds", verb) for verb in ("list", "void")),
     *(("approvals", verb) for verb in ("list", "approve", "reject")),
     *(("keys", verb) for verb in ("create", "list", "revoke")),
+    ("sandbox", "serve"),
     *(("import", verb) for verb in ("csv", "beancount")),
     *(("export", verb) for verb in ("beancount", "csv", "journal")),
 ]

@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "statement": ("statement:statement", "A wallet's movements with running balances."),
     "holds": ("holds:app", "Money set aside: see it, give it back."),
     "reverse": ("entries:reverse", "Undo an entry, wholly or in part."),
+    "sagas": ("sagas:app", "Long ways of several steps: watch them, decide for them."),
     "approvals": ("approvals:app", "What waits for a second person."),
     "import": ("files:imports", "Bring operations or books in from files."),
     "export": ("files:exports", "Write the book out, for other programs."),
@@ -48,6 +49,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("keys:app", "API keys: make, list, revoke."),
     "migrate": ("running:migrate", "Bring the database's tables to this version."),
     "serve": ("running:serve", "Serve the HTTP API."),
+    "worker": ("worker:worker", "Work sagas off, beside the server or apart from it."),
+    "sandbox": ("sandbox:app", "A payment provider to try everything with."),
 }
 """Command → where it is, and what the list of commands says of it."""
 
