@@ -228,6 +228,42 @@ class AmountMismatch(Refused):
     code = "amount_mismatch"
 
 
+class BankAccountUnusable(Refused):
+    """Nothing can be paid out to this bank account: `reason` says why."""
+
+    code = "bank_account_unusable"
+
+
+class BelowMinimum(Refused):
+    """Less than the smallest amount that is paid out."""
+
+    code = "below_minimum"
+
+
+class PayoutsPaused(Refused):
+    """Somebody has stopped all payouts of this book."""
+
+    code = "payouts_paused"
+
+
+class PayoutFailed(Refused):
+    """The payout came to nothing: `reason` says why."""
+
+    code = "payout_failed"
+
+
+class VaultMissing(Refused):
+    """Nothing can be sealed or opened here, because no vault key is set."""
+
+    code = "vault_missing"
+
+
+class VaultKeyUnknown(Refused):
+    """What was sealed cannot be opened with any of the vault's keys."""
+
+    code = "vault_key_unknown"
+
+
 class ApprovalRequired(Refused):
     """Above the four-eyes limit: a second person must approve it."""
 
@@ -307,6 +343,18 @@ class PaymentNotFound(NotFound):
     """No such payment."""
 
     code = "payment_not_found"
+
+
+class BankAccountNotFound(NotFound):
+    """No such bank account."""
+
+    code = "bank_account_not_found"
+
+
+class PayoutNotFound(NotFound):
+    """No such payout, or batch of payouts."""
+
+    code = "payout_not_found"
 
 
 class BookingNotFound(NotFound):

@@ -130,7 +130,7 @@ class Payment(Record, frozen=True):
     wallet: str | None
     method: Method
     provider: str | None
-    way: Way | None
+    way: str | None
     charge: str | None
     charge_key: str | None
     amount: int
@@ -163,8 +163,9 @@ class Payment(Record, frozen=True):
 class Refund(Record, frozen=True):
     """Money that goes back. `origin`: asked for by us, or found out from the provider.
 
-    `sources`: account code → what it gives, minor units. `merged`: the provider told of it before
-    it answered us, and the two are one by now.
+    `sources`: account code → what it gives, minor units. `cancelled`: by us, before the provider
+    had decided; should it succeed all the same, it has succeeded. `merged`: the provider told of
+    it before it answered us, and the two are one by now.
     """
 
     id: str
@@ -173,7 +174,7 @@ class Refund(Record, frozen=True):
     amount: int
     unit: str
     exponent: int
-    status: Literal["pending", "succeeded", "failed", "merged"]
+    status: Literal["pending", "cancelled", "succeeded", "failed", "merged"]
     refund_key: str | None
     sources: dict[str, int]
     position: dict[str, int]
