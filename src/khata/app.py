@@ -18,7 +18,17 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from khata.base.actor import SYSTEM, Actor
 from khata.base.clock import Clock, system_clock
-from khata.domain import access, holds, khata, ledger, payments, payouts, setup, wallets
+from khata.domain import (
+    access,
+    holds,
+    khata,
+    ledger,
+    payments,
+    payouts,
+    setup,
+    wallets,
+    webhooks,
+)
 from khata.domain import sagas as sagas_
 from khata.engine import migrations
 from khata.engine import sagas as machine
@@ -52,6 +62,7 @@ _ROOMS: Final = (
     sagas_.VERBS,
     payments.VERBS,
     payouts.VERBS,
+    webhooks.VERBS,
 )
 
 VERBS: Final = Verbs(*_ROOMS, sagas=SAGAS)

@@ -98,6 +98,31 @@ CONSUMERS: Final = sa.Table(
 )
 """How far each reader of the journal has come. Bookkeeping of readers, not part of the book."""
 
+DELIVERIES: Final = sa.Table(
+    "webhook_deliveries",
+    METADATA,
+    _book_id(),
+    _text("id"),
+    _text("endpoint"),
+    _big("seq"),
+    _big("n"),
+    _text("type"),
+    _text("status"),
+    _big("attempts"),
+    sa.Column("next_at", sa.BigInteger, nullable=True),
+    _text("claim", nullable=True),
+    sa.Column("claimed_until", sa.BigInteger, nullable=True),
+    sa.Column("last_status", sa.BigInteger, nullable=True),
+    _text("last_error", nullable=True),
+    _big("created_at"),
+    sa.Column("done_at", sa.BigInteger, nullable=True),
+    sa.PrimaryKeyConstraint("book_id", "id", name="webhook_deliveries_pkey"),
+    sa.Index("webhook_deliveries_by_next_at", "book_id", "next_at"),
+    sa.Index("webhook_deliveries_by_endpoint_seq", "book_id", "endpoint", "seq"),
+    sa.Index("webhook_deliveries_by_created_at_id", "book_id", "created_at", "id"),
+)
+"""Which event was sent where, and how it went. Bookkeeping of a reader, not part of the book."""
+
 
 def _column(column: Column) -> sa.Column[object]:
     kind = _TYPES.get(column.type, sa.Text)
