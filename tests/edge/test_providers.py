@@ -21,7 +21,7 @@ from khata.engine.vault import Vault
 from khata.errors import InvalidSignature, NotFound
 from tests.edge.serving import free_port
 
-PATIENCE = 0.4
+PATIENCE = 0.5
 """Seconds: for calls that are meant to get no answer."""
 VAULT = Vault([Vault.new_key()])
 ACCOUNT = "0123456789"
@@ -50,7 +50,7 @@ def key(request):
 
 def an_intent(key, op="charge", **more):
     request = {
-        "provider": "hasty",
+        "provider": "sandbox",
         "op": op,
         "amount": "1000.00",
         "currency": "BDT",
@@ -59,6 +59,11 @@ def an_intent(key, op="charge", **more):
     if op == "payout":
         request |= {"account": VAULT.seal(ACCOUNT), "holder": VAULT.seal("Alice")}
     return Intent("step", key, "providers", request | more)
+
+
+def hastily(intent):
+    """The same, to be called by who has little patience."""
+    return Intent(intent.step, intent.key, intent.to, intent.request | {"provider": "hasty"})
 
 
 def told(outcome):
@@ -98,9 +103,10 @@ def test_a_fault_has_its_outcome_and_asking_finds_the_truth(
     """What is not clear is unknown; then one question tells, and money moves exactly once."""
     intent = an_intent(key, op)
     sandbox.script(op, fault, match={"key": key})
-    assert told(providers.call(intent)) == expected
-    found = providers.ask(intent)
-    assert told(found) == (("done", WELL[op]) if happened else ("absent", None))
+    # no answer is only waited for where none will come
+    first = hastily(intent) if expected[1] == "provider_timeout" else intent
+    assert told(providers.call(first)) == expected
+    assert told(providers.ask(intent)) == (("done", WELL[op]) if happened else ("absent", None))
     if not happened:
         assert told(providers.call(intent)) == ("done", WELL[op])
     made, calls = things(sandbox, key)
@@ -111,7 +117,7 @@ def test_a_fault_has_its_outcome_and_asking_finds_the_truth(
 def test_a_slow_provider_is_waited_for(sandbox, providers, key):
     """Within its time an answer is an answer."""
     sandbox.script("charge", "slow", match={"key": key}, delay_ms=100)
-    assert told(providers.call(an_intent(key, provider="sandbox"))) == ("done", "paid")
+    assert told(providers.call(an_intent(key))) == ("done", "paid")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,9 @@ def test_a_slow_provider_is_waited_for(sandbox, providers, key):
 )
 def test_tokens_choose_what_happens(providers, key, token, expected):
     """Magic tokens, for who cannot script."""
-    assert told(providers.call(an_intent(key, token=token))) == expected
+    intent = an_intent(key, token=token)
+    first = hastily(intent) if expected[1] == "provider_timeout" else intent
+    assert told(providers.call(first)) == expected
 
 
 def test_a_decline_stays_one(sandbox, providers, key):
@@ -148,7 +156,7 @@ def test_a_refund_goes_back_once(sandbox, providers, key):
     charge = providers.call(an_intent(key)).data["id"]
     refund = an_intent(f"{key}-r", "refund", charge=charge, amount="600.00")
     sandbox.script("refund", "timeout_but_done", match={"key": refund.key})
-    assert told(providers.call(refund)) == ("unknown", "provider_timeout")
+    assert told(providers.call(hastily(refund))) == ("unknown", "provider_timeout")
     assert told(providers.ask(refund)) == ("done", "succeeded")
     more = an_intent(f"{key}-m", "refund", charge=charge, amount="500.00")
     assert told(providers.call(more)) == ("failed", "refund_exceeds_charge")
@@ -156,7 +164,7 @@ def test_a_refund_goes_back_once(sandbox, providers, key):
 
 def test_an_unclear_call_that_is_repeated_happens_once(sandbox, providers, key):
     """Whoever repeats it under its key, however often and from however many threads."""
-    intent = an_intent(key, provider="sandbox")
+    intent = an_intent(key)
     sandbox.script("charge", "drop_but_done", times=3, match={"key": key})
     with ThreadPoolExecutor(6) as pool:
         outcomes = list(pool.map(lambda _: providers.call(intent).status, range(12)))
@@ -182,13 +190,14 @@ def test_a_question_without_an_answer_leaves_it_unknown(sandbox, providers, key,
     intent = an_intent(key)
     providers.call(intent)
     sandbox.script("find", fault, match={"key": key})
-    assert providers.ask(intent).status == "unknown"
+    silent = fault in {"timeout_but_done", "trickle"}
+    assert providers.ask(hastily(intent) if silent else intent).status == "unknown"
     assert providers.ask(intent).status == "done"
 
 
 def test_nobody_there_is_busy_and_asking_stays_unknown(key):
     """What was surely not sent may be tried again; of an earlier try it says nothing."""
-    config = ProviderConfig(name="hasty", base_url=f"http://127.0.0.1:{free_port()}")
+    config = ProviderConfig(name="sandbox", base_url=f"http://127.0.0.1:{free_port()}")
     with Providers([config]) as alone:
         assert told(alone.call(an_intent(key))) == ("busy", "provider_unreachable")
         assert told(alone.ask(an_intent(key))) == ("unknown", "provider_unreachable")
@@ -196,7 +205,7 @@ def test_nobody_there_is_busy_and_asking_stays_unknown(key):
 
 def test_a_name_that_does_not_resolve_is_busy(key):
     """`.invalid` never does."""
-    config = ProviderConfig(name="hasty", base_url="http://sandbox.invalid", timeout_seconds=5)
+    config = ProviderConfig(name="sandbox", base_url="http://sandbox.invalid")
     with Providers([config]) as alone:
         assert told(alone.call(an_intent(key))) == ("busy", "provider_unreachable")
 
@@ -205,19 +214,19 @@ def test_a_full_pool_is_busy(sandbox, key):
     """A call that waits in vain for a connection was not sent."""
     client = httpx.AsyncClient(limits=httpx.Limits(max_connections=1))
     sandbox.script("charge", "timeout_but_done", match={"key": f"{key}-1"})
-    configs = [sandbox.config(), sandbox.config("hasty", timeout_seconds=0.2)]
+    configs = [sandbox.config(), sandbox.config("hasty", timeout_seconds=PATIENCE)]
     with Providers(configs, client=client) as narrow, ThreadPoolExecutor(1) as pool:
-        first = pool.submit(narrow.call, an_intent(f"{key}-1", provider="sandbox"))
+        first = pool.submit(narrow.call, an_intent(f"{key}-1"))
         while not things(sandbox, f"{key}-1")[0]:
             assert not first.done()
-        assert told(narrow.call(an_intent(f"{key}-2"))) == ("busy", "provider_unreachable")
+        assert told(narrow.call(hastily(an_intent(f"{key}-2")))) == ("busy", "provider_unreachable")
         narrow.close()
     assert told(first.result()) == ("unknown", "provider_dropped")
 
 
 def test_wrong_credentials_are_nobodys_decline(sandbox, key):
     """The payer's card is not to blame for our API key."""
-    with Providers([sandbox.config("hasty", api_key="sk_wrong")]) as wrong:
+    with Providers([sandbox.config(api_key="sk_wrong")]) as wrong:
         assert told(wrong.call(an_intent(key))) == ("busy", "provider_credentials")
         assert wrong.ask(an_intent(key)).status == "unknown"
 
@@ -263,12 +272,36 @@ def test_webhooks_are_checked_by_name(sandbox, providers):
 
 def test_who_is_closed_takes_no_more(sandbox, key):
     """And can be closed twice."""
-    made = Providers([sandbox.config("hasty")])
+    made = Providers([sandbox.config()])
     assert made.call(an_intent(key)).status == "done"
     made.close()
     made.close()
     assert told(made.call(an_intent(f"{key}-2"))) == ("busy", "provider_unreachable")
     assert made.ask(an_intent(key)).status == "unknown"
+
+
+def test_whatever_goes_wrong_money_moves_once(seed):
+    """Half of all calls go wrong; each intent comes to its end, charged once or declined."""
+    faults = {"fault_rate": 0.5, "hang_seconds": 0.02}
+    with local_sandbox(seed=seed, **faults) as wild, Providers([wild.config()]) as providers:
+        ends = [at_last(providers, an_intent(f"key-{n}", amount="1.00")) for n in range(40)]
+        ledger = wild.ledger()
+    paid = [outcome.data["id"] for outcome in ends if outcome.status == "done"]
+    assert {outcome.status for outcome in ends} == {"done", "failed"}
+    assert sorted(paid) == sorted(one["id"] for one in ledger["objects"] if one["status"] == "paid")
+    assert ledger["moved"] == {"BDT": {"in": f"{len(paid)}.00", "out": "0"}}
+    assert (
+        len({(one["key"], one["digest"]) for one in ledger["calls"] if one["op"] == "charge"}) == 40
+    )
+
+
+def at_last(providers, intent):
+    """What a worker does: again while it is busy, a question while it is unknown."""
+    outcome = providers.call(intent)
+    while outcome.status not in {"done", "failed"}:
+        again = providers.ask if outcome.status == "unknown" else providers.call
+        outcome = again(intent)
+    return outcome
 
 
 # ── providers that are worse than the sandbox ────────────────────────────────────────
@@ -306,7 +339,7 @@ def a_socket_that_says(*pieces, pause=0.0):
 
 
 def answered_by(url, key, **config):
-    made = ProviderConfig(name="hasty", base_url=url, timeout_seconds=PATIENCE, **config)
+    made = ProviderConfig(name="sandbox", base_url=url, **config)
     with Providers([made]) as providers:
         return told(providers.call(an_intent(key)))
 
@@ -337,10 +370,11 @@ def test_what_is_not_http_is_unknown(key, pieces, expected):
 
 def test_trickling_headers_cannot_outlast_the_deadline(key):
     """A byte now and then keeps a read alive, and not a call."""
-    with a_socket_that_says(OK, *[b"X-Slow: 1\r\n"] * 200, pause=0.05) as url:
+    with a_socket_that_says(OK, *[b"X-Slow: 1\r\n"] * 800, pause=0.05) as url:
         started = time.monotonic()
-        assert answered_by(url, key) == ("unknown", "provider_timeout")
-        assert time.monotonic() - started < 5 * PATIENCE
+        outcome = answered_by(url, key, timeout_seconds=PATIENCE)
+        assert outcome == ("unknown", "provider_timeout")
+        assert time.monotonic() - started < 20
 
 
 def test_an_answer_without_an_end_is_cut_off(key):
