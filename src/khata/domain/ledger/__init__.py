@@ -59,7 +59,7 @@ from khata.domain.ledger.queries import (
     trial_balance,
     wallet_ref,
 )
-from khata.domain.ledger.rules import limit_views
+from khata.domain.ledger.rules import limit_views, share
 
 __all__ = [
     "ROOTS",
@@ -106,6 +106,7 @@ __all__ = [
     "other_side",
     "reversal_status",
     "reversed_by",
+    "share",
     "span",
     "stream_entries",
     "sum_after",

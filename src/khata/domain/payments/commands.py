@@ -30,6 +30,7 @@ from khata.domain.payments.telling import apply_event, learn
 from khata.domain.setup import exponent_of, source_of
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
+from khata.engine.sagas import wake
 from khata.errors import (
     AlreadyExists,
     AmountMismatch,
@@ -211,6 +212,7 @@ def cancel(book: Book, subject: str) -> Payable:
     active = book.peek(Payment, payable.active) if payable.active else None
     if active is not None and active.method == "mixed":
         learn(book, active, Facts(failed="cancelled"))
+    wake(book, subject)
     return book.get(Payable, subject)
 
 

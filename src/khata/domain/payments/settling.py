@@ -62,6 +62,8 @@ def settle(book: Book, payment: Payment) -> Payment:
     if payment.status != before.status and payment.status in _TOLD:
         announce(book, payment, "refunded" if "refunded" in payment.status else payment.status)
     wake(book, payment.id)
+    if payment.subject is not None:
+        wake(book, payment.subject)
     return payment
 
 
