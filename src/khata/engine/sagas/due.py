@@ -57,12 +57,13 @@ def due(view: View, known: list[tuple[str, int]], most: int) -> list[str]:
 
 
 def next_due(view: View) -> Instant | None:
-    """When the next run or schedule is due; None when nothing waits for the clock."""
+    """When the next run or schedule can be taken; None when nothing waits for the clock."""
+    of = _SAGAS.c
+    held = sa.and_(of.worker.is_not(None), of.lease_until > of.due_at)
+    free_at = sa.case((held, of.lease_until), else_=of.due_at)
     runs = view.row(
-        sa.select(sa.func.min(_SAGAS.c.due_at).label("at")).where(
-            _SAGAS.c.book_id == view.book_id,
-            _SAGAS.c.priority.in_(PRIORITIES),
-            _SAGAS.c.paused.is_(sa.false()),
+        sa.select(sa.func.min(free_at).label("at")).where(
+            of.book_id == view.book_id, of.due_at.is_not(None), of.paused.is_(sa.false())
         )
     )
     plans = view.row(

@@ -1,0 +1,214 @@
+"""Stories that go through every built-in saga, each told so that it can be begun again.
+
+A story submits its commands under fixed keys and works the sagas off in between. Told a second
+time in the same book, after a death, it goes on where the first one stopped.
+"""
+
+from khata.base.money import Money
+from khata.domain import ledger, payments, payouts, sagas, setup, wallets
+from khata.domain.payments import ProviderEvent
+from khata.edge.sealing import sealed_bank_account
+from khata.engine.vault import Vault
+from tests.payers import SANDBOX
+
+ALICE = "alice/personal/BDT"
+VAULT = Vault([Vault.new_key()])
+
+
+def bdt(amount):
+    """Taka."""
+    return Money(amount, "BDT")
+
+
+def prepare(book):
+    """What every story needs; nobody dies here."""
+    book.submit(setup.Set("providers", SANDBOX))
+    book.submit(setup.Set("payouts", {"minimum": {"BDT": "10.00"}, "provider": "sandbox"}))
+    for owner, kind in (("alice", "personal"), ("host", "host")):
+        book.submit(wallets.OpenWallet(owner, "BDT", kind))
+        book.submit(wallets.Credit(f"{owner}/{kind}/BDT", bdt("1000.00")))
+        sealed = sealed_bank_account(
+            VAULT,
+            owner=owner,
+            number="1234 5678 9012",
+            currency="BDT",
+            holder=owner,
+            bank="Dutch-Bangla Bank",
+            country="BD",
+        )
+        added = book.submit(sealed).result.id
+        book.submit(payouts.VerifyBankAccount(added, "Statement seen."))
+
+
+def pay(book, token, subject="order/M1", amount="300.00"):
+    """Begin a card payment; its id."""
+    to_pay = payments.RegisterPayable(subject, "alice", bdt(amount), country="BD")
+    book.submit(to_pay, key=f"register {subject}".replace(" ", "-"))
+    begun = payments.Initiate(subject, way="card", token=token)
+    return book.submit(begun, key=f"pay-{subject}").result.id
+
+
+# ── payments ─────────────────────────────────────────────────────────────────────────
+
+
+def a_charge(book, work):
+    """A card is charged, the money comes into escrow."""
+    pay(book, "tok_ok")
+    work()
+
+
+def a_charge_that_was_done(book, work):
+    """The provider fails after charging: it is found by asking."""
+    pay(book, "tok_error_done")
+    work()
+
+
+def a_charge_that_was_not_done(book, work):
+    """The provider fails before charging: it is asked, then charged."""
+    pay(book, "tok_error_not_done")
+    work()
+
+
+def a_decline(book, work):
+    """The card is declined; the order can be paid anew."""
+    pay(book, "tok_decline")
+    work()
+
+
+def a_charge_nobody_finishes(book, work):
+    """The payer never confirms: the payment expires."""
+    pay(book, "tok_pending")
+    work()
+
+
+def a_late_charge(book, work):
+    """The order is cancelled while its payer is at the provider: the money goes back by itself."""
+    name = pay(book, "tok_pending")
+    work(1)
+    book.submit(payments.CancelPayable("order/M1", "Sold out."), key="cancel")
+    charge = book.query(payments.payment, name).charge
+    told = ProviderEvent("evt_1", "sandbox", "charge.paid", charge, reference=name)
+    book.submit(payments.Tell(told), key="told")
+    work()
+
+
+def a_refund(book, work):
+    """A part of a charge goes back to the card."""
+    name = pay(book, "tok_ok")
+    work()
+    book.submit(payments.RefundPayment(name, "A part was broken.", bdt("100.00")), key="refund")
+    work()
+
+
+def a_bank_transfer(book, work):
+    """A part out of the wallet, the rest by bank: confirmed by finance."""
+    to_pay = payments.RegisterPayable("order/M2", "alice", bdt("300.00"), country="BD")
+    book.submit(to_pay, key="register")
+    mixed = payments.Initiate("order/M2", ALICE, "mixed", wallet_part=bdt("100.00"))
+    name = book.submit(mixed, key="mixed").result.id
+    work(1)
+    seen = payments.ConfirmTransfer(name, bdt("200.00"), "Bank statement 7.")
+    book.submit(seen, key="confirm")
+    work()
+
+
+# ── payouts ──────────────────────────────────────────────────────────────────────────
+
+
+def a_payout(book, work):
+    """Money leaves for the bank."""
+    book.submit(payouts.InitiatePayout(ALICE, bdt("400.00"), "out-1"), key="payout")
+    work()
+
+
+def a_payout_that_comes_back(book, work):
+    """The bank sends a completed payout back: the wallet is whole, the account blocked."""
+    asked = payouts.InitiatePayout(ALICE, bdt("400.00"), "out-1")
+    name = book.submit(asked, key="payout").result.id
+    work()
+    thing = book.query(payouts.payout, name).provider_id
+    told = ProviderEvent("evt_2", "sandbox", "payout.returned", thing, reference=name)
+    book.submit(payouts.TellPayout(told), key="returned")
+    work()
+
+
+def a_payout_to_a_frozen_wallet(book, work):
+    """It fails while the wallet is frozen; the money returns once it is thawed."""
+    asked = payouts.InitiatePayout(ALICE, bdt("400.00"), "out-1")
+    name = book.submit(asked, key="payout").result.id
+    work()
+    book.submit(ledger.FreezeAccount(ALICE, "Looks odd."), key="freeze")
+    thing = book.query(payouts.payout, name).provider_id
+    told = ProviderEvent("evt_3", "sandbox", "payout.returned", thing, reference=name)
+    book.submit(payouts.TellPayout(told), key="returned")
+    work(10)
+    book.submit(ledger.UnfreezeAccount(ALICE, "It was fine."), key="thaw")
+    work(400_000)
+
+
+def a_payout_by_hand(book, work):
+    """A payout that an admin sends, and completes."""
+    policy = {"minimum": {"BDT": "10.00"}, "provider": "manual"}
+    book.submit(setup.Set("payouts", policy), key="by-hand")
+    asked = payouts.InitiatePayout(ALICE, bdt("400.00"), "out-1")
+    name = book.submit(asked, key="payout").result.id
+    work(1)
+    book.submit(payouts.CompletePayout(name, "Bank slip 9.", "Sent."), key="complete")
+    work()
+
+
+STORIES = (
+    a_charge,
+    a_charge_that_was_done,
+    a_charge_that_was_not_done,
+    a_decline,
+    a_charge_nobody_finishes,
+    a_late_charge,
+    a_refund,
+    a_bank_transfer,
+    a_payout,
+    a_payout_that_comes_back,
+    a_payout_to_a_frozen_wallet,
+    a_payout_by_hand,
+)
+"""Together they go through every saga that is built in; a test checks it."""
+
+
+# ── what is to be seen in the end ────────────────────────────────────────────────────
+
+
+def seen(book):
+    """Everything that must be the same however often the story was interrupted."""
+    runs = book.query(sagas.sagas, limit=1000).items
+    return {
+        "balances": sorted(
+            (account.code, account.balance, account.held, account.status)
+            for account in book.query(ledger.accounts, limit=1000).items
+        ),
+        "entries": sorted(
+            (entry.type, entry.source, [(leg.account, leg.signed) for leg in entry.legs])
+            for entry in book.query(ledger.entries, limit=1000).items
+        ),
+        "runs": sorted((run.name, run.status, run.done) for run in runs),
+        "history": sorted(_history(book, run.id) for run in runs),
+        "records": _records(book),
+    }
+
+
+def _history(book, name):
+    """What happened. How often something was tried or asked depends on when one looks."""
+    return [
+        f"{line.what} {line.step}"
+        for line in book.query(sagas.saga, name).history
+        if line.what != "unknown" and "again_in_ms" not in (line.detail or {})
+    ]
+
+
+def _records(book):
+    """The statuses of what the rooms keep."""
+    found = []
+    for query in (payments.payments, payments.refunds, payouts.payouts):
+        items = book.query(query, limit=1000).items
+        found.append(sorted((item.status, item.amount, len(item.entries)) for item in items))
+    accounts = book.query(payouts.bank_accounts, limit=1000).items
+    return [*found, sorted((account.owner, account.status) for account in accounts)]

@@ -1,0 +1,108 @@
+"""`kill -9` at every commit of every built-in saga: the end is as if nothing had happened.
+
+Each story is played once in peace, in a process of its own, which counts its commits. Then, for
+each of them, a process is killed just before it, and another just after it; a third one begins the
+story again. Books, histories and what the provider did must be what they were in peace, and no
+intent may ever have had a second key.
+"""
+
+import multiprocessing
+
+import pytest
+
+from khata import Khata
+from khata.app import SAGAS
+from khata.edge.sandbox import local_sandbox
+from khata.engine.sagas import Call
+from khata.testing import VirtualClock
+from tests.crash import mortal, stories
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["khata.app", "tests.crash.mortal", "tests.crash.stories"])
+AWAY_SECONDS = 120
+"""For how long nobody is there after a death: longer than a lease."""
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """A sandbox that completes payouts and refunds at once."""
+    with local_sandbox(seed=1, instant=True) as sandbox:
+        yield sandbox
+
+
+class Theatre:
+    """Plays one story again and again, each time in a book of its own."""
+
+    def __init__(self, url, story, sandbox):
+        self._url = url
+        self._story = story
+        self._sandbox = sandbox
+        self._config = sandbox.config(timeout_seconds=5.0)
+
+    def play(self, name, at=None, *, after=False):
+        """One performance; what is to be seen afterwards, and how many commits it took."""
+        clock = VirtualClock()
+        with Khata.open(self._url, name, migrate=True, clock=clock, vault=stories.VAULT) as book:
+            stories.prepare(book)
+        commits, code = self._perform(name, clock, at, after=after)
+        if at is not None:
+            assert code == -9, f"it lived past commit {at}"
+            clock.advance(AWAY_SECONDS)
+            _, code = self._perform(name, clock, None)
+        assert code == 0
+        with Khata.open(self._url, name, clock=clock, vault=stories.VAULT) as book:
+            report = book.verify()
+            assert report.ok, report.discrepancies
+            seen = stories.seen(book)
+        return commits, seen | {"provider": self._provider(name)}
+
+    def _perform(self, name, clock, at, *, after=False):
+        ours, theirs = _processes.Pipe(duplex=False)
+        words = (self._url, name, self._story, clock, stories.VAULT, self._config, at, after)
+        process = _processes.Process(target=mortal.run, args=(*words, theirs))
+        process.start()
+        theirs.close()
+        try:
+            commits = ours.recv()
+        except EOFError:
+            commits = None
+        process.join()
+        return commits, process.exitcode
+
+    def _provider(self, name):
+        """What the provider did for this book: each thing once, each intent under one key."""
+        told = self._sandbox.ledger()
+        mine = [thing for thing in told["objects"] if thing["key"].startswith(f"{name}.")]
+        keys = {call["key"] for call in told["calls"] if call["key"].startswith(f"{name}.")}
+        intents = {key.partition(".")[2] for key in keys}
+        assert len(keys) == len(intents)
+        assert len({thing["key"] for thing in mine}) == len(mine)
+        assert len({(thing["object"], thing["reference"]) for thing in mine}) == len(mine)
+        return sorted((thing["object"], thing["status"], thing["amount"]) for thing in mine)
+
+
+@pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: story.__name__)
+def test_death_at_any_commit_changes_nothing(database_url, provider, story):
+    """Before and after every commit of the story."""
+    theatre = Theatre(database_url, story, provider)
+    label = f"{story.__name__}-{database_url[:6].replace(':', '')}".replace("_", "-")
+    commits, peace = theatre.play(f"{label}-peace")
+    assert commits > 0
+    for at in range(commits):
+        for after in (False, True):
+            name = f"{label}-{at}-{'after' if after else 'before'}"
+            _, seen = theatre.play(name, at, after=after)
+            assert seen == peace, name
+
+
+def test_the_stories_go_through_every_saga(tmp_path, provider):
+    """No built-in saga, and no call of one, is left out."""
+    gone, called = set(), set()
+    url = f"sqlite:///{tmp_path / 'all.db'}"
+    for story in stories.STORIES:
+        _, seen = Theatre(url, story, provider).play(f"all-{story.__name__}".replace("_", "-"))
+        gone |= {name for name, _, _ in seen["runs"]}
+        called |= {line for lines in seen["history"] for line in lines if "intended" in line}
+    calls = {step.name for saga in SAGAS for step in saga.steps if isinstance(step, Call)}
+    assert gone == {saga.name for saga in SAGAS}
+    assert {line.partition(" ")[2] for line in called} == calls
