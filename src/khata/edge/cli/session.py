@@ -20,10 +20,13 @@ from khata.base.actor import Actor, actor
 from khata.base.clock import Instant, from_iso, to_iso
 from khata.domain.access import RequestApproval
 from khata.edge.cli.screen import dump, out
+from khata.edge.own_sagas import own_from
 from khata.engine.command import Command
 from khata.engine.database import SQLITE, View
 from khata.engine.journal import Receipt
+from khata.engine.vault import Vault
 from khata.errors import BookNotFound
+from khata.settings import vault_keys_from
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -158,9 +161,10 @@ def _examples(examples: tuple[str, ...]) -> str:
     return "Examples:\n" + "\n".join(f"  $ {example}" for example in examples)
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(level: str = "info") -> None:
     """Standard output belongs to the answer. A fault is told without the variables it met."""
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -183,7 +187,9 @@ def opened(where: Where, *, create: bool = False) -> Iterator[Khata]:
     path = where.database.removeprefix(SQLITE).partition("?")[0]
     if where.database.startswith(SQLITE) and path and not create and not Path(path).exists():
         raise BookNotFound(f"There is no database {where.database}.", got=where.database)
-    with Khata.open(where.database, where.name, create=create) as book:
+    sagas = own_from(os.environ).sagas
+    vault = Vault.of(vault_keys_from(os.environ))
+    with Khata.open(where.database, where.name, create=create, sagas=sagas, vault=vault) as book:
         yield book
 
 

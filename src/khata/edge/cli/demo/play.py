@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from khata.app import Khata
 from khata.edge.cli.demo.evening import play_evening
 from khata.edge.cli.demo.morning import NADIA, play_morning
+from khata.edge.cli.demo.outside import play_outside
 from khata.edge.cli.demo.proof import play_proof
 from khata.edge.cli.demo.stage import Stage, StoryClock
 from khata.edge.cli.exits import DONE, FAILED
@@ -24,6 +25,7 @@ from khata.edge.cli.screen import out
 from khata.edge.cli.session import alone, log_to_stderr
 from khata.engine import migrations
 from khata.engine.database import Database
+from khata.engine.vault import Vault
 
 _WIDTH: Final = 96
 _NAME: Final = "demo"
@@ -48,7 +50,7 @@ def demo(
     Without --database the book is in a temporary folder and gone afterwards. It ends with a clean
     verify, and with a corruption that verify must name; the exit code says whether both went so.
     """
-    log_to_stderr()
+    log_to_stderr("critical")  # what goes wrong on purpose is told by the story
     screen = out(no_color=no_color)
     if screen.width > _WIDTH:
         screen = out(no_color=no_color, width=_WIDTH)
@@ -57,6 +59,7 @@ def demo(
         _open_curtain(screen, place)
         play_morning(stage)
         play_evening(stage)
+        play_outside(stage)
         play_proof(stage)
         _close_curtain(stage, database)
         return DONE if stage.went_well else FAILED
@@ -64,14 +67,14 @@ def demo(
 
 @contextmanager
 def _book(url: str | None) -> Iterator[tuple[Khata, StoryClock, str]]:
-    clock = StoryClock()
+    clock, vault = StoryClock(), Vault([Vault.new_key()])
     if url is None:
         with tempfile.TemporaryDirectory(prefix="khata-demo-") as folder:
             embedded = f"sqlite:///{Path(folder) / 'demo.db'}"
-            with Khata.open(embedded, _NAME, clock=clock) as book:
+            with Khata.open(embedded, _NAME, clock=clock, vault=vault) as book:
                 yield book, clock, f"an embedded book in {folder}"
     else:
-        with Khata.open(url, _free_name(url), clock=clock) as book:
+        with Khata.open(url, _free_name(url), clock=clock, vault=vault) as book:
             yield book, clock, f"the book {book.book} of the {book.database.dialect} database"
 
 
