@@ -240,10 +240,10 @@ def offers_in(value: dict[str, object]) -> dict[str, Offer]:
         ) from None
 
 
-def serves(offer: Offer, country: str | None, currency: str, way: Way | None = None) -> bool:
+def serves(offer: Offer, country: str | None, currency: str | None, way: Way | None = None) -> bool:
     """Whether a provider collects this currency, there, that way; None stands for any."""
     return (
-        currency in offer.currencies
+        (currency is None or currency in offer.currencies)
         and (country is None or country in offer.countries)
         and (way is None or way in offer.methods)
     )

@@ -32,25 +32,36 @@ _PAYMENTS: Final = table_of(Payment)
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A provider that collects here. `least`, `most`: decimal strings, None without a bound."""
+    """A provider that collects here. `least`, `most`: decimal strings of the currency that was
+    asked for, None without a bound.
+    """
 
     provider: str
+    currencies: list[str]
     methods: list[str]
     least: str | None
     most: str | None
 
 
-def offered(view: View, *, country: str | None = None, currency: str) -> list[Offered]:
+def offered(
+    view: View, *, country: str | None = None, currency: str | None = None
+) -> list[Offered]:
     """Who collects this currency in this country (any, when left out), in the order of choice.
 
     Errors: `Invalid` when the setting `providers` is not what it should be.
     """
     known = record(view, Setting, PROVIDERS)
     offers = offers_in(known.value if known else {})
+    found = [(name, offer) for name, offer in offers.items() if serves(offer, country, currency)]
     return [
-        Offered(name, list(offer.methods), offer.least.get(currency), offer.most.get(currency))
-        for name, offer in offers.items()
-        if serves(offer, country, currency)
+        Offered(
+            name,
+            offer.currencies,
+            list(offer.methods),
+            offer.least.get(currency or ""),
+            offer.most.get(currency or ""),
+        )
+        for name, offer in found
     ]
 
 
