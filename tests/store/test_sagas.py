@@ -234,6 +234,36 @@ def test_a_busy_provider_is_called_again_under_the_same_key(database_url, clock,
         assert 7_000_000 <= clock.now - began <= 8_400_000 + 10
 
 
+def test_a_worker_without_the_caller_spoils_nothing(database_url, clock, bank):
+    """It leaves the call to others, for however long; nothing counts as tried or as failed."""
+    with opened(database_url, clock, checkout()) as book:
+        name = begin(book)
+        finish(book, {}, clock, until_seconds=3600)
+        found = state(book, name)
+        assert (found.status, found.code, found.attempt) == (
+            "running",
+            "provider_not_configured",
+            0,
+        )
+        finish(book, {"bank": bank}, clock)
+        assert state(book, name).status == "completed"
+        assert len(bank.made) == 1
+
+
+def test_calling_off_a_queued_run_leaves_the_first_in_place(database_url, clock):
+    """The one that is under way stays the only one."""
+    with opened(database_url, clock, WAITING) as book:
+        first, second, third = (begin(book, "waiting", serial="alice") for _ in range(3))
+        finish(book, {}, clock, until_seconds=1)
+        book.submit(CancelSaga(second, "not needed"), actor=ADMIN)
+        finish(book, {}, clock, until_seconds=1)
+        assert [state(book, name).status for name in (first, second, third)] == [
+            "waiting",
+            "compensated",
+            "queued",
+        ]
+
+
 def test_a_refusal_may_be_worth_another_try(database_url, clock, bank):
     """A code named in the policy is tried again later; any other one is final."""
     patient = Saga(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from khata.base.clock import SECOND
+from khata.base.clock import SECOND, Instant
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.engine.sagas.model import ENDED, NEEDS_A_PERSON, SagaRun, Schedule
@@ -22,6 +22,9 @@ from khata.engine.sagas.steps import IMPOSSIBLE, Call, Local
 from khata.errors import Invalid, InvalidTransition, LeaseLost, NotFound
 
 VERBS: Final = Verbs()
+NOT_CONFIGURED: Final = "provider_not_configured"
+"""The code of a call that nobody here can make."""
+_ELSEWHERE: Final[Instant] = 30 * SECOND
 _MOST_CLAIMED: Final = 1000
 
 
@@ -134,7 +137,10 @@ def _is_free(book: Book, run: SagaRun, worker: str) -> bool:
         return False
     if run.worker not in (None, worker) and (run.lease_until or 0) > book.now:
         return False
-    most = book.sagas.of(run).saga.most
+    flow = book.sagas.of(run)
+    most = flow.saga.most
+    if not flow.knows(run):
+        return False
     if most is None or run.slot is not None:
         return True
     taken = book.find(SagaRun, slot=run.name)
@@ -251,6 +257,8 @@ def conclude(book: Book, command: Conclude) -> Progress:
         else:
             move.status = "running"
             move.advance(remembered, detail=outcome.data)
+    elif outcome.code == NOT_CONFIGURED and outcome.status in {"busy", "unknown"}:
+        _call_later(move, call, intent, outcome)
     elif outcome.status == "unknown":
         _ask_later(move, call, intent, outcome)
     elif outcome.status == "busy" and (move.run.cause is None or move.status == "compensating"):
@@ -284,16 +292,24 @@ def _ask_later(move: Move, call: Call, intent: Intent, outcome: Outcome) -> None
 
 
 def _call_later(move: Move, call: Call, intent: Intent, outcome: Outcome) -> None:
-    """It did not happen: again after a pause, under the same key."""
-    policy = _policy(call, move)
-    pause = policy.pause(move.run.attempt + 1, f"{move.run.id}.{move.step}")
+    """It did not happen: again after a pause, under the same key.
+
+    That nobody here can make the call is no try, and says nothing of an earlier one: another
+    worker may go on, or this one once it is told how.
+    """
+    elsewhere = outcome.code == NOT_CONFIGURED
+    salt = f"{move.run.id}.{move.step}"
+    pause = _ELSEWHERE if elsewhere else _policy(call, move).pause(move.run.attempt + 1, salt)
     if pause is None:
         _refused(move, call, outcome)
         return
     if move.status != "compensating":
-        move.status = "running"
-    move.fields["intent"] = msgspec.structs.replace(intent, again=True)
+        move.status = "unknown" if elsewhere and intent.asked else "running"
     move.later(pause, outcome.code or "busy", outcome.message)
+    if elsewhere:
+        move.fields["attempt"] = move.run.attempt
+    else:
+        move.fields["intent"] = msgspec.structs.replace(intent, again=True)
 
 
 def _refused(move: Move, call: Call, outcome: Outcome) -> None:

@@ -290,12 +290,12 @@ def _refusal(data: Mapping[str, Any], step: str) -> str | None:
 
 def _let_next(book: Book, ended: SagaRun) -> None:
     """The run that has waited longest behind this one may go."""
-    queued = [
-        run
-        for run in book.find(SagaRun, open_serial=ended.open_serial)
-        if run.status == "queued" and run.id != ended.id
+    others = [
+        run for run in book.find(SagaRun, open_serial=ended.open_serial) if run.id != ended.id
     ]
-    if queued:
+    queued = [run for run in others if run.status == "queued"]
+    # one that was called off while it was queued leaves the first one where it is
+    if queued and len(queued) == len(others):
         first = min(queued, key=lambda run: (-run.priority, run.started_at, len(run.id), run.id))
         book.change(first, status="running", due_at=book.now)
 

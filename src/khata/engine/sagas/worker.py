@@ -13,6 +13,7 @@ import queue
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -29,6 +30,7 @@ from khata.engine.job import Outcome as Answer
 from khata.engine.journal import Receipt
 from khata.engine.sagas import due
 from khata.engine.sagas.commands import (
+    NOT_CONFIGURED,
     Claim,
     Conclude,
     Fail,
@@ -42,7 +44,7 @@ from khata.engine.sagas.moving import Progress
 from khata.engine.sagas.outcome import Intent, Outcome
 from khata.engine.sagas.planning import firing
 from khata.engine.sagas.registry import Sagas
-from khata.errors import Broken, Conflict, KhataError
+from khata.errors import Broken, KhataError, LeaseLost
 
 log = structlog.get_logger("khata.sagas")
 
@@ -205,7 +207,8 @@ class Worker:
         self.tally.calls += 1
         caller = self._callers.get(intent.to)
         if caller is None:
-            return Outcome("busy", code="no_caller", message=f"Nobody here calls {intent.to}.")
+            log.warning("no_caller", to=intent.to, key=intent.key)
+            return Outcome("busy", code=NOT_CONFIGURED, message=f"Nobody here calls {intent.to}.")
         try:
             if not intent.sent:
                 return caller.call(intent)
@@ -231,6 +234,7 @@ class Lane:
         self._calling: dict[str, Progress] = {}
         self._made: queue.SimpleQueue[tuple[Progress, Outcome]] = queue.SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
+        self._interrupted: KhataError | None = None
         self._renew_at = 0.0
         self._look_at = 0.0
 
@@ -245,6 +249,8 @@ class Lane:
                 return count
             while self._active or self._calling:
                 count += self._round()
+                if self._interrupted is not None:
+                    raise self._interrupted
 
     # ── in a thread of its own ───────────────────────────────────────────────────────
 
@@ -259,6 +265,13 @@ class Lane:
                 # the database is away, or the book closing: when leases end, all is taken up again
                 log.warning("worker_interrupted", worker=self._name, code=error.code)
                 self._active.clear()
+                stop.wait(options.poll_seconds)
+            except Exception as error:  # noqa: BLE001 - a fault must not end the work on all runs
+                where = "".join(traceback.format_tb(error.__traceback__))
+                log.error("worker_fault", error=type(error).__name__, where=where)  # noqa: TRY400 - its values are not for logs
+                self._active.clear()
+                stop.wait(options.poll_seconds)
+            if self._interrupted is not None:
                 stop.wait(options.poll_seconds)
         self._leave()
 
@@ -310,15 +323,23 @@ class Lane:
             self._calling.pop(held.saga, None)
             moves.append((held, Conclude(held.saga, held.step, held.fence, outcome)))
         self._active = []
-        answers = self._worker.submit([command for _, command in moves])
-        worker = self._worker
-        worker.tally.steps += len(moves)
+        self._interrupted = None
+        self._worker.tally.steps += len(moves)
+        reports = self._submit(moves)
+        # what the book refused, the book is told, and decides what follows
+        self._submit(reports)
+        return len(moves) + len(reports)
+
+    def _submit(self, moves: list[tuple[Progress, Command]]) -> list[tuple[Progress, Command]]:
+        """Carry commands out; what has to be reported of those that were refused."""
+        answers = self._worker.submit([command for _, command in moves]) if moves else []
+        reports = []
         for (held, command), answer in zip(moves, answers, strict=True):
             if isinstance(answer, Receipt):
                 self._went(answer.result, called=isinstance(command, Intend))
-            else:
-                self._refused(held, command, answer)
-        return len(moves)
+            elif (report := self._refused(held, command, answer)) is not None:
+                reports.append((held, report))
+        return reports
 
     def _next(self, held: Progress) -> Command:
         if held.does == "call":
@@ -348,21 +369,26 @@ class Lane:
         except queue.Empty:
             return
 
-    def _refused(self, held: Progress, command: Command, error: KhataError) -> None:
-        """A step was refused: say so to the book, which decides what follows."""
+    def _refused(self, held: Progress, command: Command, error: KhataError) -> Command | None:
+        """What the book is to be told of a refusal; None when there is nothing to tell."""
         if error.retryable:
+            self._interrupted = error
             log.warning("step_interrupted", saga=held.saga, step=held.step, code=error.code)
-            return
-        if isinstance(error, Conflict) and error.code == "lease_lost":
-            return
+            if isinstance(command, Conclude):
+                self._calling[held.saga] = held
+                self._made.put((held, command.outcome))
+            elif not isinstance(command, Fail | Halt):
+                self._active.append(held)
+            return None
+        if isinstance(error, LeaseLost):
+            return None
         what = (held.saga, held.step, held.fence, error.code, error.message)
-        if isinstance(error, Broken) or isinstance(command, Conclude | Halt | Fail):
+        if isinstance(error, Broken) or isinstance(command, Conclude):
             self._worker.tally.faults += 1
             log.error("saga_fault", saga=held.saga, step=held.step, code=error.code)
-            report: Command = Halt(*what)
-        else:
-            self._worker.tally.failures += 1
-            report = Fail(*what, retryable=error.retryable)
-        (answer,) = self._worker.submit([report])
-        if isinstance(answer, Receipt):
-            self._went(answer.result, called=False)
+            return Halt(*what)
+        if isinstance(command, Fail | Halt):
+            log.error("report_refused", saga=held.saga, step=held.step, code=error.code)
+            return None
+        self._worker.tally.failures += 1
+        return Fail(*what, retryable=False)
