@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, Literal
 
@@ -59,6 +60,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     are needed. `max_body`, `max_bulk_body`: bytes. `timeout_seconds`: how long a caller waits for
     a command before hearing `timeout`. `docs`: whether `/docs` is served. `worker`: whether a
     server works its books' sagas off too. `sagas`: modules with sagas of one's own.
+    `webhook_rate`: how many webhooks a source may send in an hour. `webhook_allow`: networks (CIDR)
+    that events may be sent to although they are not public. `vault_keys`: the newest first.
+
+    It is shown without what is secret.
     """
 
     database_url: str = "sqlite:///khata.db"
@@ -79,6 +84,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[ProviderConfig, ...] = ()
     worker: bool = True
     sagas: tuple[str, ...] = ()
+    webhook_rate: int = 100
+    webhook_allow: tuple[str, ...] = ()
+    vault_keys: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Settings(books={self.books!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("books", self.books)]
 
 
 def settings_from(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -111,9 +125,17 @@ def settings_from(environ: Mapping[str, str] = os.environ) -> Settings:
         providers=providers_in(text("KHATA_PROVIDERS") or ""),
         worker=_flag(environ, "KHATA_WORKER", default=defaults.worker),
         sagas=_names(text("KHATA_SAGAS")),
+        webhook_rate=_number(environ, "KHATA_WEBHOOK_RATE", defaults.webhook_rate, 1, 10**6),
+        webhook_allow=_networks(environ, "KHATA_WEBHOOK_ALLOW"),
+        vault_keys=vault_keys_from(environ),
     )
     _check_tokens(settings)
     return settings
+
+
+def vault_keys_from(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The vault's keys, the newest first; none when none is set."""
+    return _names(environ.get("KHATA_VAULT_KEYS"))
 
 
 def providers_in(text: str) -> tuple[ProviderConfig, ...]:
@@ -177,6 +199,14 @@ def _number(environ: Mapping[str, str], name: str, default: int, least: int, mos
     if not (text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most):  # noqa: PLR2004 - before int()
         raise _wrong(name, f"a whole number from {least} to {most}", repr(text[:40]))
     return int(text)
+
+
+def _networks(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = _names(environ.get(name))
+    try:
+        return tuple(str(ip_network(one, strict=False)) for one in found)
+    except ValueError:
+        raise _wrong(name, "networks such as 127.0.0.0/8, ::1", "something else") from None
 
 
 def _flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:

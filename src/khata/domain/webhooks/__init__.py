@@ -47,9 +47,17 @@ from khata.domain.webhooks.receiving import (
     Reject,
     RetryItem,
 )
-from khata.domain.webhooks.rules import check_url, delivery_id, next_attempt, wants
+from khata.domain.webhooks.rules import (
+    MOVEMENTS,
+    check_url,
+    delivery_id,
+    delivery_key,
+    next_attempt,
+    wants,
+)
 
 __all__ = [
+    "MOVEMENTS",
     "OVERLAP",
     "PAUSES",
     "SCHEDULE",
@@ -81,6 +89,7 @@ __all__ = [
     "deliveries",
     "delivery",
     "delivery_id",
+    "delivery_key",
     "due_items",
     "endpoint",
     "endpoints",

@@ -71,8 +71,7 @@ def check_patterns(patterns: list[str]) -> None:
 def wants(patterns: Iterable[str], kind: str) -> bool:
     """Whether one of the patterns means this type of event."""
     return any(
-        one in ("*", kind) or (one.endswith(".*") and kind.startswith(one[:-1]))
-        for one in patterns
+        one in ("*", kind) or (one.endswith(".*") and kind.startswith(one[:-1])) for one in patterns
     )
 
 

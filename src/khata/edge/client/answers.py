@@ -70,6 +70,22 @@ class NewKey(msgspec.Struct, frozen=True):
     secret: str | None
 
 
+class WebhookTaken(msgspec.Struct, frozen=True):
+    """A provider's webhook was kept. `status` is `received`."""
+
+    status: str
+
+
+class NewEndpoint(msgspec.Struct, frozen=True):
+    """An endpoint with its new secret (`whsec_…`), shown this once."""
+
+    id: str
+    url: str
+    events: list[str]
+    status: str
+    secret: str
+
+
 class JournalView(msgspec.Struct, frozen=True):
     """A command that was carried out. `hash`: hex, the end of the chain so far."""
 

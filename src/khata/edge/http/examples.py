@@ -55,9 +55,63 @@ _WINDOW: Final = {
     "stuck": 1, "success_rate": "0.9744", "mean_compensations": "1.50",
     "mean_compensation_ms": 420, "reasons": [{"code": "declined", "count": 2}],
 }  # fmt: skip
+_PAYABLE: Final = {
+    "subject": "order/M1001", "owner": "alice", "amount": "1000.00", "currency": "BDT",
+    "status": "paid", "escrow": "escrow/order/M1001", "country": "BD", "title": None,
+    "active": None, "paid_by": "pay_0800", "registered_at": _AT, "paid_at": _AT,
+}  # fmt: skip
+_PAYMENT: Final = {
+    "id": "pay_0800", "status": "paid", "subject": "order/M1001", "wallet": None,
+    "owner": "alice", "method": "provider", "provider": "sandbox", "way": "card",
+    "charge": "ch_1", "amount": "1000.00", "wallet_part": "0.00", "refunded": "0.00",
+    "currency": "BDT", "entries": ["ent_0c00"], "hold": None, "saga": "sag_0801",
+    "action_url": None, "code": None, "message": None, "created_at": _AT, "paid_at": _AT,
+    "expires_at": _AT,
+}  # fmt: skip
+_BOOKING: Final = {
+    "ref": "B7", "status": "completed", "guest": "alice", "host": "hasan",
+    "host_wallet": "hasan/host/BDT", "title": None, "amount": "1000.00", "currency": "BDT",
+    "commission_points": 1500, "host_part": "850.00", "commission_part": "150.00",
+    "refunded": "0.00", "subject": "booking/B7", "payment": "pay_0800", "payout": "pyo_1000",
+    "entries": ["ent_1000"], "reason": None, "created_at": _AT, "confirmed_at": _AT,
+    "completed_at": _AT, "cancelled_at": None,
+}  # fmt: skip
 _RECEIPT: Final = {"seq": 2, "at": _AT, "key": "topup-1", "replayed": False}
 
+_PAYOUT: Final = {
+    "id": "pyo_0c00", "reference": "withdrawal-1", "status": "processing", "money": "locked",
+    "owner": "alice", "wallet": _PATH, "bank_account": "bnk_0800", "mask": "•••• 9012",
+    "amount": "400.00", "fee": "5.00", "currency": "BDT", "provider": "sandbox",
+    "provider_id": "po_7", "batch": None, "line": None, "saga": "sag_0c01",
+    "entries": ["ent_0c00"], "code": None, "message": None, "created_at": _AT, "locked_at": _AT,
+    "processing_at": _AT, "completed_at": None, "failed_at": None, "returned_at": None,
+}  # fmt: skip
+_TOTAL: Final = {"currency": "BDT", "status": "processing", "count": 1, "amount": "400.00",
+                 "fee": "5.00"}  # fmt: skip
+_ITEM: Final = {
+    "id": "whi_0400", "provider": "sandbox", "event": "evt_1", "type": "charge.paid",
+    "status": "applied", "copies": 1, "attempts": 1, "message": "pay_0400 is paid.",
+}  # fmt: skip
+_ENDPOINT: Final = {
+    "id": "whe_0400", "url": "https://shop.example/khata", "events": ["payment.*"],
+    "status": "active",
+}  # fmt: skip
+
 EXAMPLES: Final[dict[str, Any]] = {
+    "WebhookTaken": {"status": "received"},
+    "ItemState": _ITEM,
+    "ItemView": {**_ITEM, "digest": "0" * 64, "sealed": True, "received_at": _AT, "due_at": None,
+                 "settled_at": _AT},
+    "RejectionView": {"seq": 2, "at": _AT, "provider": "sandbox", "code": "invalid_signature",
+                      "digest": "0" * 64, "source": "203.0.113.7", "missed": 0},
+    "EndpointState": {**_ENDPOINT, "description": None, "reason": None, "old_secret_until": None,
+                      "created_at": _AT, "changed_at": _AT},
+    "NewEndpoint": {**_ENDPOINT, "secret": "whsec_" + "A" * 43 + "="},
+    "Wanted": {"endpoint": "whe_0400", "since_seq": 1, "until_seq": 2, "delivery": None},
+    "DeliveryView": {"id": "evt_0800_0400", "endpoint": "whe_0400", "seq": 2,
+                     "type": "payment.paid", "status": "delivered", "attempts": 1,
+                     "next_at": None, "last_status": 200, "last_error": None, "created_at": _AT,
+                     "done_at": _AT},
     "Problem": _PROBLEM,
     "WalletState": _WALLET,
     "WalletView": {**_WALLET, "held": "400.00", "floor": "0.00", "overdraft": "0.00",
@@ -121,9 +175,34 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ScheduleView": {**_SCHEDULE, "next_at": _AT, "last_at": None},
     "Because": {"seq": 2, "kind": "sagas.step", "actor": "service:worker", "at": _AT,
                 "saga": "sag_0400", "step": "reserve", "started_by": "service:key_0400"},
+    "PayableState": _PAYABLE,
+    "PaymentState": _PAYMENT,
+    "RefundState": {"id": "rfd_0c00", "payment": "pay_0800", "status": "succeeded",
+                    "origin": "ours", "amount": "400.00", "currency": "BDT",
+                    "reason": "One was broken.", "entries": ["ent_0c00"], "saga": "sag_0c01",
+                    "code": None, "created_at": _AT},
+    "DisputeState": {"id": "dsp_1000", "payment": "pay_0800", "status": "opened",
+                     "amount": "1000.00", "currency": "BDT", "entries": ["ent_1000"],
+                     "code": "fraudulent", "created_at": _AT},
+    "Offered": {"provider": "sandbox", "currencies": ["BDT"],
+                "methods": ["card", "mobile_money"], "least": "10.00", "most": None},
+    "BookingState": _BOOKING,
     "VerifyView": {"ok": True, "book": "main", "seq": 2, "head": "0" * 64, "journal": 2,
                    "postings": 2, "accounts": 2, "seconds": 0.004, "discrepancies": [],
                    "omitted": 0},
+    "BankAccountState": {"id": "bnk_0800", "owner": "alice", "number": "•••• 9012",
+                         "holder": "A•••• R••••", "bank": "Dutch-Bangla Bank", "country": "BD",
+                         "currency": "BDT", "status": "verified", "primary": True,
+                         "evidence": "Statement of January seen.", "reason": None,
+                         "added_at": _AT, "verified_at": _AT},
+    "PayoutState": _PAYOUT,
+    "BatchMade": {"id": "bat_1000", "reference": "partners-2026-01",
+                  "totals": [{**_TOTAL, "status": "requested"}], "payouts": ["pyo_0c00"]},
+    "BatchListed": {"id": "bat_1000", "reference": "partners-2026-01", "lines": 1,
+                    "created_by": "finance:key_0400", "created_at": _AT},
+    "BatchState": {"id": "bat_1000", "reference": "partners-2026-01", "status": "open",
+                   "created_at": _AT, "totals": [_TOTAL],
+                   "lines": [{**_PAYOUT, "batch": "bat_1000", "line": 0}]},
     "Health": {"status": "ok"},
     "Ready": {"status": "ok", "books": {"main": 2}},
 }  # fmt: skip
