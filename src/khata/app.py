@@ -20,6 +20,7 @@ from khata.base.actor import SYSTEM, Actor
 from khata.base.clock import Clock, system_clock
 from khata.domain import (
     access,
+    bookings,
     holds,
     khata,
     ledger,
@@ -48,7 +49,7 @@ from khata.errors import BatchRefused, BatchSkipped, Invalid, KhataError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SAGAS: Final = Sagas(*payments.SAGAS, *payouts.SAGAS)
+SAGAS: Final = Sagas(*payments.SAGAS, *payouts.SAGAS, *bookings.SAGAS)
 """Every saga that is built in."""
 
 _ROOMS: Final = (
@@ -62,6 +63,7 @@ _ROOMS: Final = (
     sagas_.VERBS,
     payments.VERBS,
     payouts.VERBS,
+    bookings.VERBS,
     webhooks.VERBS,
 )
 

@@ -32,7 +32,7 @@ def test_facts_are_joined_in_any_order(one, two, three):
 @given(known=st.lists(facts, min_size=1, max_size=5), late=facts)
 def test_what_is_paid_stays_paid(known, late):
     """Nothing that is told later takes the money away; a refund or dispute does, by itself."""
-    joined = reduce(rules.join, known)
+    joined = reduce(rules.join, known, Facts())
     after = rules.join(joined, late)
     if joined.paid:
         assert after == joined
