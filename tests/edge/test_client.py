@@ -10,7 +10,7 @@ import pytest
 from khata import Money
 from khata.domain.wallets import Credit
 from khata.edge.client import AsyncClient, Client, Patience
-from khata.edge.client.client import calls, saga_calls
+from khata.edge.client.client import calls, payment_calls, payout_calls, saga_calls
 from khata.edge.client.retrying import error_of
 from khata.errors import (
     InsufficientFunds,
@@ -115,11 +115,15 @@ def test_the_asynchronous_client_does_the_same(server, owner):
     assert asyncio.run(play()) == ("20.00", ["1.00"] * 20)
 
 
+def _every_call():
+    return vars(calls) | vars(saga_calls) | vars(payment_calls) | vars(payout_calls)
+
+
 def test_both_clients_know_the_same_words():
     """Every call is a method of both."""
     built = {
         name
-        for name, call in (vars(calls) | vars(saga_calls)).items()
+        for name, call in _every_call().items()
         if inspect.isfunction(call)
         and not name.startswith("_")
         and name != "write"

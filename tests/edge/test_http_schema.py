@@ -12,10 +12,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from khata.edge.http.payments import payment_operations
+from khata.edge.http.payouts import payout_operations
 from khata.edge.http.reads import read_operations
 from khata.edge.http.sagas import saga_operations
 from khata.edge.http.threads import Threads
 from khata.edge.http.writes import write_operations
+from khata.engine.vault import Vault
 from khata.settings import Settings
 from tests.conftest import examples
 from tests.edge.serving import Asks, serving_sqlite
@@ -34,13 +37,16 @@ NAMES = [
         *write_operations(Settings()),
         *read_operations(Threads()),
         *saga_operations(Settings(), Threads()),
+        *payment_operations(Settings(), Threads()),
+        *payout_operations(Settings(), Threads()),
     ]
 ] + OTHERS
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with serving_sqlite(tmp_path_factory.mktemp("schema")) as found:
+    folder = tmp_path_factory.mktemp("schema")
+    with serving_sqlite(folder, KHATA_VAULT_KEYS=Vault.new_key()) as found:
         with found.http() as http:
             Asks(http).wallet("alice", "1000.00")
         yield found

@@ -16,8 +16,10 @@ from khata.domain.payouts import (
     mask_of,
     mask_of_name,
 )
+from khata.engine.database import View
+from khata.engine.job import scoped_key
 from khata.engine.vault import Vault
-from khata.errors import Invalid, KeyReused, VaultMissing
+from khata.errors import Invalid, VaultMissing
 
 _MOST_NAME: Final = 140
 _PAGE: Final = 500
@@ -25,13 +27,18 @@ _PAGE: Final = 500
 
 def vault_of(book: Khata) -> Vault:
     """The book's vault. Errors: `VaultMissing`."""
-    if book.vault is None:
+    return needed(book.vault)
+
+
+def needed(vault: Vault | None) -> Vault:
+    """A vault that must be there. Errors: `VaultMissing`."""
+    if vault is None:
         raise VaultMissing(
             "No vault key is set, so nothing can be sealed. Make one with `khata keys vault`, put"
             " it in KHATA_VAULT_KEYS, and keep a copy: what it seals cannot be read without it.",
             expected="one or more keys in KHATA_VAULT_KEYS, the newest first",
         )
-    return book.vault
+    return vault
 
 
 def sealed_bank_account(
@@ -68,19 +75,16 @@ def sealed_bank_account(
     )
 
 
-def sealed_before(book: Khata, key: str, asked: AddBankAccount) -> AddBankAccount:
+def sealed_before(
+    view: View, vault: Vault, key: str, asked: AddBankAccount, who: Actor
+) -> AddBankAccount | None:
     """The command that was carried out under this key, when it was about the same as `asked`.
 
     Sealing gives another text each time, so what is asked again must be what was sealed first.
-
-    Errors: `KeyReused` when it was about something else.
+    None when there is none, or it was about something else.
     """
-    vault = vault_of(book)
-    with book.view() as view:
-        before = payouts.added_under(view, key)
-    if before is None or _clear(vault, before) != _clear(vault, asked):
-        raise KeyReused(f"The key {key[:80]!r} was used with another body.", got=key[:80])
-    return before
+    before = payouts.added_under(view, scoped_key(key, who))
+    return before if before and _clear(vault, before) == _clear(vault, asked) else None
 
 
 def _clear(vault: Vault, command: AddBankAccount) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class Vault:
         except ValueError:
             raise Invalid(
                 "A vault key is 32 bytes in URL-safe base 64.",
-                expected="what `khata keys vault` prints",
+                expected="keys that `khata keys vault` made, in KHATA_VAULT_KEYS",
             ) from None
         if not self._keys:
             raise Invalid("A vault needs a key.", expected="one or more keys", got=0)

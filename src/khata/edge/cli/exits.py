@@ -57,6 +57,8 @@ HINTS: Final[dict[str, str]] = {
     "already_exists": "It is there already: `khata wallets list` shows it.",
     "approval_required": "Run it again with `--ask REASON`; another person then approves it with"
     " `khata approvals approve`.",
+    "bank_account_not_found": "`khata payouts accounts list` shows the bank accounts there are.",
+    "bank_account_unusable": "Verify one with `khata payouts accounts verify`.",
     "book_corrupted": "`khata verify` names each place. Write nothing before a person has looked.",
     "book_not_found": "Check --database and --book; `khata wallets open` makes the first wallet"
     " and its book.",
@@ -72,18 +74,31 @@ HINTS: Final[dict[str, str]] = {
     "invalid_file": "Correct the line and run it again: what was imported is not imported twice.",
     "limit_exceeded": "Wait until the window has passed, or change it with `khata wallets limits`.",
     "not_yours": "An owner sees and moves only their own; act as another with --actor.",
+    "payable_closed": "`khata payments list --subject …` shows what was paid.",
+    "payable_not_found": "Register it first: `payments.register`, by the API or an import.",
+    "payment_active": "`khata payments show` tells how far it is; wait, or let it expire.",
+    "payment_not_found": "`khata payments list` shows the payments there are.",
+    "provider_not_offered": "`khata payments offered CURRENCY` shows who collects it, and how.",
+    "refund_exceeded": "Leave the amount out to refund all that is left.",
+    "payout_not_found": "`khata payouts list` shows the payouts there are.",
     "reversal_exceeded": "Leave --amount out to reverse all that is left.",
     "role_required": "Act under a role that may: --actor ROLE:NAME.",
+    "saga_busy": "Say what became of its call with `khata sagas resolve`, or wait for the answer.",
+    "saga_not_found": "`khata sagas list` shows the sagas there are.",
     "same_approver": "Let somebody else approve it: --actor ROLE:NAME.",
     "schema_outdated": "Run `khata migrate`.",
     "storage_full": "Make room, then the same again with the same --key.",
     "unknown_currency": "Use an ISO 4217 code such as BDT.",
+    "unknown_saga": "Set KHATA_SAGAS to the module that has it, or run the version that does.",
+    "vault_key_unknown": "Put the key that is missing back in KHATA_VAULT_KEYS.",
+    "vault_missing": "`khata keys vault` makes a key for KHATA_VAULT_KEYS.",
     "wallet_not_found": "`khata wallets list` shows the wallets there are; open one with"
     " `khata wallets open`.",
 }
 """Code → what to do next."""
 
 _LONGEST: Final = 300
+_MOST_LINES: Final = 20
 _SHOWN: Final = (
     "expected",
     "got",
@@ -93,6 +108,7 @@ _SHOWN: Final = (
     "replayed",
     "asked_by",
     "retry_after_seconds",
+    "runs",
 )
 
 
@@ -139,6 +155,8 @@ def _write(code: str, message: str, lines: Sequence[tuple[str, Any]], hint: str 
 def _plain(value: Any) -> str:
     if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
         text = ", ".join(value)
+        if len(text) > _LONGEST and len(value) <= _MOST_LINES:
+            return "".join(f"\n    {one[:_LONGEST]}" for one in value)
     else:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -23,6 +23,7 @@ from khata.edge.cli.session import (
     opened,
 )
 from khata.edge.security import hash_key, new_key
+from khata.engine.vault import Vault
 
 app: Final = family("keys", "API keys: make, list, revoke.")
 
@@ -81,6 +82,19 @@ def list_(*, json: Json = False, where: Where = HERE) -> int:
             short(key.revoked_at) if key.revoked_at else None,
         )
     out().print(made if known else "No keys.")
+    return 0
+
+
+@command(app, "vault", "khata keys vault")
+def vault() -> int:
+    """Make a key for the vault, which seals bank accounts: for KHATA_VAULT_KEYS, and a safe."""
+    out().print(Vault.new_key(), soft_wrap=True)
+    err().print(
+        "Put it in front of KHATA_VAULT_KEYS, commas between, and keep a copy: what it seals cannot"
+        " be read without it. With older keys behind it, run `khata payouts rotate`.",
+        style="yellow",
+        soft_wrap=True,
+    )
     return 0
 
 
