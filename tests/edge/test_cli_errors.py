@@ -19,6 +19,9 @@ SUBCOMMANDS = [
     *(("approvals", verb) for verb in ("list", "approve", "reject")),
     *(("keys", verb) for verb in ("create", "list", "revoke")),
     ("sandbox", "serve"),
+    *(("sagas", verb) for verb in ("list", "show", "retry", "skip", "resolve", "compensate")),
+    *(("sagas", verb) for verb in ("cancel", "pause", "resume", "signal", "approve", "start")),
+    *(("sagas", verb) for verb in ("health", "why", "schedules", "schedule", "unschedule")),
     *(("import", verb) for verb in ("csv", "beancount")),
     *(("export", verb) for verb in ("beancount", "csv", "journal")),
 ]

@@ -53,8 +53,18 @@ def serve(
     host: Annotated[str | None, Parameter(help="Address to listen at. [env: KHATA_HOST]")] = None,
     port: Annotated[int | None, Parameter(help="Port to listen at. [env: KHATA_PORT]")] = None,
     workers: Annotated[int | None, Parameter(help="Processes. [env: KHATA_WORKERS]")] = None,
+    worker: Annotated[
+        bool | None,
+        Parameter(
+            negative="--no-worker",
+            show_default=False,
+            help="Whether they work sagas off as well; so they do if not told. [env: KHATA_WORKER]",
+        ),
+    ] = None,
 ) -> int:
     """Serve the HTTP API until it is told to stop, then finish what was accepted.
+
+    Its processes work sagas off too, unless `khata worker` does that elsewhere: --no-worker.
 
     Everything else is set in the environment: see docs/http.md. Keys come from khata keys create.
     """
@@ -67,6 +77,7 @@ def serve(
         "KHATA_HOST": host,
         "KHATA_PORT": None if port is None else str(port),
         "KHATA_WORKERS": None if workers is None else str(workers),
+        "KHATA_WORKER": None if worker is None else str(int(worker)),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = settings_from({**os.environ, **chosen})

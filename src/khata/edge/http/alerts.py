@@ -1,6 +1,7 @@
 """Alerts: what a person must look at now. A critical line in the log, and a webhook if set.
 
-Sounding one never fails and never waits; the same alert goes out at most once a minute.
+Sounding one never fails and never waits; the same alert about the same book goes out at most once
+a minute.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ class Alerts:
         """Tell people. Thread-safe."""
         with self._lock:
             now = time.monotonic()
-            if now - self._sounded.get(name, -_QUIET_SECONDS) < _QUIET_SECONDS:
+            same = f"{name} {details.get('book')} {details.get('part')}"
+            if now - self._sounded.get(same, -_QUIET_SECONDS) < _QUIET_SECONDS:
                 return
-            self._sounded[name] = now
+            self._sounded[same] = now
         log.critical(name, **details)
         if self._webhook:
             self._pool.submit(self._post, self._webhook, {"alert": name, **details})

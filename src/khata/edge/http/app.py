@@ -24,9 +24,12 @@ from khata.app import Khata
 from khata.edge.http.alerts import Alerts
 from khata.edge.http.bulk import bulk_operation
 from khata.edge.http.guard import Guard
+from khata.edge.http.hooks import hook_operations
 from khata.edge.http.metrics import Metrics
 from khata.edge.http.openapi import document
 from khata.edge.http.operation import Operation
+from khata.edge.http.payments import payment_operations
+from khata.edge.http.payouts import payout_operations
 from khata.edge.http.problems import DoorError, problem_reply
 from khata.edge.http.reads import read_operations
 from khata.edge.http.sagas import saga_operations
@@ -40,6 +43,9 @@ from khata.edge.http.threads import Threads
 from khata.edge.http.tokens import tokens_of
 from khata.edge.http.wire import Ask, Disconnected, Reply, keep_slashes
 from khata.edge.http.writes import write_operations
+from khata.edge.providers import Providers
+from khata.edge.webhooks import Receiver
+from khata.edge.working import Crew
 from khata.errors import Broken
 from khata.settings import Settings
 
@@ -51,17 +57,28 @@ _CLOSED_BY_CALLER: Final = 499
 class Door:
     """The HTTP door of some books; the first is meant when a token names none."""
 
-    def __init__(self, books: Mapping[str, Khata], settings: Settings) -> None:
+    def __init__(
+        self,
+        books: Mapping[str, Khata],
+        settings: Settings,
+        alerts: Alerts | None = None,
+        crew: Crew | None = None,
+    ) -> None:
         self.threads = Threads()
-        self.alerts = Alerts(settings.alert_webhook)
-        self.metrics = Metrics(books)
+        self.alerts = alerts or Alerts(settings.alert_webhook)
+        self.metrics = Metrics(books, crew.workings if crew else {})
         self.broken: set[str] = set()
         self.guard = Guard(books, self.threads, tokens_of(settings))
+        # it hears providers and calls none: no connection and no thread comes of it
+        receiver = Receiver(Providers(settings.providers), self.alerts, settings.webhook_rate)
         business = [
             *write_operations(settings),
             bulk_operation(settings, self.threads),
             *read_operations(self.threads),
             *saga_operations(settings, self.threads),
+            *hook_operations(settings, self.threads, books, receiver),
+            *payment_operations(settings, self.threads),
+            *payout_operations(settings, self.threads),
             statement_operation(self.threads),
             create_key_operation(settings),
             verify_operation(self.threads, self.alerts),
@@ -112,6 +129,7 @@ class Door:
             status=reply.status,
             ms=round(seconds * 1000, 2),
             actor=str(ask.actor) if ask.actor else None,
+            **({"saga": ask.params["saga"][:60]} if "saga" in ask.params else {}),
         )
         return reply
 
@@ -138,19 +156,26 @@ def create_app(
     books: Mapping[str, Khata] | Khata,
     settings: Settings | None = None,
     *,
+    alerts: Alerts | None = None,
+    crew: Crew | None = None,
     close: Callable[[], None] | None = None,
 ) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """The ASGI application that serves these books, by name or just one.
 
-    `close`: called when the server has stopped and every request is answered.
+    `alerts`: who tells people. `crew`: works the books' sagas off while the server runs. `close`:
+    called when the server has stopped and every request is answered.
     Errors: `Invalid` for a key set that cannot be used.
     """
     served = {books.book: books} if isinstance(books, Khata) else books
-    door = Door(served, settings or Settings())
+    door = Door(served, settings or Settings(), alerts, crew)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        if crew is not None:
+            crew.start()
         yield
+        if crew is not None:
+            await asyncio.to_thread(crew.stop)
         await asyncio.to_thread(door.close)
         if close is not None:
             await asyncio.to_thread(close)

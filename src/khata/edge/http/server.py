@@ -12,26 +12,31 @@ from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
 from litestar.types import Receive, Scope, Send
 
-from khata.app import Khata
 from khata.edge.collecting import collect_seldom
 from khata.edge.http import logs
+from khata.edge.http.alerts import Alerts
 from khata.edge.http.app import create_app
 from khata.edge.http.tokens import tokens_of
+from khata.edge.own_sagas import own
+from khata.edge.working import Crew, check_books, close_books, open_books
+from khata.engine.sagas.worker import Options
 from khata.settings import Settings
 
 _BACKLOG: Final = 2048
 _BACKPRESSURE: Final = 1024
 _HEADER_MILLISECONDS: Final = 15_000
+_BESIDE: Final = Options(lanes=1, poll_seconds=0.5)
+"""Beside a server: what this process starts is taken up at once, the rest may wait a moment."""
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was accepted and return.
 
-    Books that do not exist are made. Errors: `Invalid`, `SchemaOutdated`, `DatabaseUnavailable`,
-    before anything listens.
+    Books that do not exist are made; their sagas are worked off by the same processes, unless the
+    settings say otherwise. Errors: `Invalid`, `UnknownSaga`, `SchemaOutdated`,
+    `DatabaseUnavailable`, before anything listens.
     """
-    for book in settings.books:
-        Khata.open(settings.database_url, book).close()
+    check_books(settings)
     tokens_of(settings)
     server = Granian(
         "khata",
@@ -54,14 +59,16 @@ def load(settings: Settings, *_: Any) -> Callable[[Scope, Receive, Send], Awaita
     """The application of one worker, with its books open."""
     logs.set_up(settings.log_level)
     collect_seldom()
-    books = {name: Khata.open(settings.database_url, name) for name in settings.books}
+    mine = own(settings.sagas)
+    books = open_books(settings, mine)
+    alerts = Alerts(settings.alert_webhook)
+    crew = Crew(books, settings, alerts, mine=mine, options=_BESIDE) if settings.worker else None
 
     def close() -> None:
-        for name, book in books.items():
-            book.close()
-            structlog.get_logger("khata.http").info("book_closed", book=name)
+        close_books(books)
+        structlog.get_logger("khata.http").info("books_closed", books=list(books))
 
-    return create_app(books, settings, close=close)
+    return create_app(books, settings, alerts=alerts, crew=crew, close=close)
 
 
 def _granian_level(level: str) -> Any:

@@ -70,7 +70,8 @@ def system_operations(
         return Reply(200, msgspec.json.encode(Ready("ok", heads)))
 
     async def figures(_: Ask) -> Reply:
-        return Reply(200, metrics.text(), b"text/plain; version=0.0.4; charset=utf-8")
+        text = await threads.read(metrics.text)
+        return Reply(200, text, b"text/plain; version=0.0.4; charset=utf-8")
 
     return [
         _open("/health", "health", "The process lives", Health, health),

@@ -1,0 +1,14 @@
+"""A worker as a whole: what runs for a book in the background, supervised, until it is stopped."""
+
+from khata.edge.working.assembly import Working
+from khata.edge.working.crew import Crew, check_books, close_books, open_books
+from khata.edge.working.parts import Sounds
+
+__all__ = [
+    "Crew",
+    "Sounds",
+    "Working",
+    "check_books",
+    "close_books",
+    "open_books",
+]
