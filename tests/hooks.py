@@ -110,7 +110,10 @@ class Listener:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 256
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/hook?a=1"
 
@@ -127,7 +130,7 @@ class Listener:
 def listening(status=200):
     """A listener on a port of its own."""
     listener = Listener(status)
-    thread = threading.Thread(target=listener.server.serve_forever, daemon=True)
+    thread = threading.Thread(target=listener.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield listener
