@@ -30,7 +30,6 @@ from khata.edge.http.openapi import document
 from khata.edge.http.operation import Operation
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
-from khata.edge.http.payments import payment_operations
 from khata.edge.http.problems import DoorError, problem_reply
 from khata.edge.http.reads import read_operations
 from khata.edge.http.sagas import saga_operations
@@ -77,7 +76,6 @@ class Door:
             bulk_operation(settings, self.threads),
             *read_operations(self.threads),
             *saga_operations(settings, self.threads),
-            *payment_operations(settings, self.threads),
             *hook_operations(settings, self.threads, books, receiver),
             *payment_operations(settings, self.threads),
             *payout_operations(settings, self.threads),
