@@ -16,7 +16,7 @@ from khata.engine.command import Command, Verbs
 from khata.engine.sagas.model import ENDED, NEEDS_A_PERSON, SagaRun, Schedule
 from khata.engine.sagas.moving import Move, Progress, call_of
 from khata.engine.sagas.outcome import Intent, Outcome
-from khata.engine.sagas.retry import Retry
+from khata.engine.sagas.retry import STEADFAST, USUAL, Retry
 from khata.engine.sagas.starting import start
 from khata.engine.sagas.steps import IMPOSSIBLE, Call, Local
 from khata.errors import Invalid, InvalidTransition, LeaseLost, NotFound
@@ -340,9 +340,10 @@ def fail(book: Book, command: Fail) -> Progress:
     move = _held(book, command)
     wanted = move.flow.steps[move.step]
     backward = move.status == "compensating"
-    policy = Retry()
-    if isinstance(wanted, Local):
-        policy = wanted.undo_retry if backward else wanted.retry
+    if backward:
+        policy = wanted.undo_retry if isinstance(wanted, Local | Call) else STEADFAST
+    else:
+        policy = wanted.retry if isinstance(wanted, Local) else USUAL
     pause = None
     if policy.wants(command.code, retryable=command.retryable):
         pause = policy.pause(move.run.attempt + 1, f"{move.run.id}.{move.step}")
