@@ -96,6 +96,8 @@ class Khata:
         self.book_id = book_id
         self.clock = clock
         self.verbs = verbs
+        self.scope = f"{book}.{database.mark(book_id)}"
+        """What the keys of this book's calls begin with: no other book of any database has it."""
         self.vault = vault
         self.moved = threading.Event()
         """Set whenever a saga was started or moved: what its workers wait for."""

@@ -118,7 +118,7 @@ def play(url, name, shapes, **crash):
         seen = (
             view.status,
             book.query(balance, PAYEE).balance,
-            sorted(key.partition(".")[2].partition(".")[2] for key in world.made),
+            sorted(key.split(".", 3)[3] for key in world.made),
             history,
         )
         report = book.verify()

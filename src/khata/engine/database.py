@@ -7,6 +7,7 @@ writer's. A URL is `sqlite:///path/to/book.db` or `postgresql://user@host/name`.
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -145,9 +146,15 @@ class Database:
                     refusals=0,
                     refusals_hash=GENESIS,
                     created_at=clock(),
+                    mark=secrets.token_hex(5),
                 )
             )
         return self.open_book(name, clock, create=False)
+
+    def mark(self, book_id: int) -> str:
+        """What tells a book from every other one, in whatever database: drawn when it was made."""
+        with self.reading() as connection:
+            return str(connection.scalar(sa.select(BOOKS.c.mark).where(BOOKS.c.id == book_id)))
 
     def books(self) -> list[str]:
         """The names of all books."""

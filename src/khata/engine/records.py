@@ -111,7 +111,8 @@ def columns_of(cls: type[msgspec.Struct]) -> list[Column]:
 
 
 def _column(name: str, hint: Any) -> Column:
-    arguments = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    arguments = typing.get_args(hint) if is_union else (hint,)
     inner = [argument for argument in arguments if argument is not type(None)]
     origin = typing.get_origin(inner[0]) or inner[0]
     if origin is typing.Literal:  # a choice among texts is a text

@@ -52,8 +52,9 @@ BOOKS: Final = sa.Table(
     _big("refusals"),
     _bytes("refusals_hash"),
     _big("created_at"),
+    sa.Column("mark", sa.Text, nullable=False, server_default=""),
 )
-"""The head of each book: the row that the writer locks."""
+"""The head of each book: the row that the writer locks. `mark`: tells it from every other book."""
 
 JOURNAL: Final = sa.Table(
     "journal",

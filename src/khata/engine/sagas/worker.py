@@ -62,7 +62,7 @@ class Caller(Protocol):
 class OpenBook(Protocol):
     """What a worker needs of a book: `khata.Khata` has it."""
 
-    book: str
+    scope: str
     clock: Clock
     verbs: Verbs
     moved: threading.Event
@@ -164,7 +164,7 @@ class Worker:
     @property
     def scope(self) -> str:
         """What the keys of this book's calls begin with."""
-        return self._book.book
+        return self._book.scope
 
     # ── what lanes share ─────────────────────────────────────────────────────────────
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -27,6 +29,7 @@ def upgrade() -> None:
     """See the module."""
     _runs()
     _history()
+    _marks()
 
 
 def _runs() -> None:
@@ -122,3 +125,13 @@ def _history() -> None:
         sa.PrimaryKeyConstraint("book_id", "seq", "n", name="events_pkey"),
         sqlite_with_rowid=False,
     )
+
+
+def _marks() -> None:
+    """Every book gets a mark of its own: keys at providers begin with it."""
+    op.add_column("books", sa.Column("mark", sa.Text, nullable=False, server_default=""))
+    books = sa.table("books", sa.column("id", sa.Integer), sa.column("mark", sa.Text))
+    connection = op.get_bind()
+    for (number,) in connection.execute(sa.select(books.c.id)).fetchall():
+        marked = books.update().where(books.c.id == number).values(mark=secrets.token_hex(5))
+        connection.execute(marked)
