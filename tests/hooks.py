@@ -82,6 +82,7 @@ class Listener:
         self.status = status
         self.headers = {}
         self.body = b"ok"
+        self.reached = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
         self.busy = 0
@@ -97,6 +98,7 @@ class Listener:
                     listener.most_busy = max(listener.most_busy, listener.busy)
                     listener.got.append((dict(self.headers), body))
                     status = listener.answers.pop(0) if listener.answers else listener.status
+                listener.reached.set()
                 listener.gate.wait(30)
                 with lock:
                     listener.busy -= 1

@@ -10,7 +10,7 @@ import pytest
 from khata import Money
 from khata.domain.wallets import Credit
 from khata.edge.client import AsyncClient, Client, Patience
-from khata.edge.client.client import calls, payment_calls, payout_calls, saga_calls
+from khata.edge.client.client import calls, hook_calls, payment_calls, payout_calls, saga_calls
 from khata.edge.client.retrying import error_of
 from khata.errors import (
     InsufficientFunds,
@@ -116,7 +116,8 @@ def test_the_asynchronous_client_does_the_same(server, owner):
 
 
 def _every_call():
-    return vars(calls) | vars(saga_calls) | vars(payment_calls) | vars(payout_calls)
+    modules = (calls, saga_calls, payment_calls, payout_calls, hook_calls)
+    return {name: call for module in modules for name, call in vars(module).items()}
 
 
 def test_both_clients_know_the_same_words():

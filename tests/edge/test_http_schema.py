@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from khata.edge.http.hooks import hook_operations
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
 from khata.edge.http.reads import read_operations
@@ -22,6 +23,7 @@ from khata.engine.vault import Vault
 from khata.settings import Settings
 from tests.conftest import examples
 from tests.edge.serving import Asks, serving_sqlite
+from tests.hooks import a_receiver
 
 CHECKS = [
     not_a_server_error,
@@ -39,6 +41,7 @@ NAMES = [
         *saga_operations(Settings(), Threads()),
         *payment_operations(Settings(), Threads()),
         *payout_operations(Settings(), Threads()),
+        *hook_operations(Settings(), Threads(), {}, a_receiver()),
     ]
 ] + OTHERS
 

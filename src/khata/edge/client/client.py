@@ -14,7 +14,7 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 import httpx
 
 from khata.base.paging import Page
-from khata.edge.client import calls, payment_calls, payout_calls, saga_calls
+from khata.edge.client import calls, hook_calls, payment_calls, payout_calls, saga_calls
 from khata.edge.client.call import Call
 from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
 
@@ -197,6 +197,22 @@ class Client:
     create_payout_batch = _sync(payout_calls.create_payout_batch)
     payout_batch = _sync(payout_calls.payout_batch)
     payout_batches = _sync(payout_calls.payout_batches)
+    add_endpoint = _sync(hook_calls.add_endpoint)
+    endpoints = _sync(hook_calls.endpoints)
+    endpoint = _sync(hook_calls.endpoint)
+    change_endpoint = _sync(hook_calls.change_endpoint)
+    disable_endpoint = _sync(hook_calls.disable_endpoint)
+    enable_endpoint = _sync(hook_calls.enable_endpoint)
+    rotate_secret = _sync(hook_calls.rotate_secret)
+    replay_events = _sync(hook_calls.replay_events)
+    deliveries = _sync(hook_calls.deliveries)
+    delivery = _sync(hook_calls.delivery)
+    resend_delivery = _sync(hook_calls.resend_delivery)
+    inbox = _sync(hook_calls.inbox)
+    inbox_item = _sync(hook_calls.inbox_item)
+    retry_webhook = _sync(hook_calls.retry_webhook)
+    discard_webhook = _sync(hook_calls.discard_webhook)
+    rejections = _sync(hook_calls.rejections)
     register_payable = _sync(payment_calls.register_payable)
     cancel_payable = _sync(payment_calls.cancel_payable)
     payable = _sync(payment_calls.payable)
@@ -233,6 +249,9 @@ class Client:
     each_bank_accounts = _each(payout_calls.bank_accounts)
     each_payouts = _each(payout_calls.payouts)
     each_payout_batches = _each(payout_calls.payout_batches)
+    each_deliveries = _each(hook_calls.deliveries)
+    each_inbox = _each(hook_calls.inbox)
+    each_rejections = _each(hook_calls.rejections)
 
 
 class AsyncClient:
@@ -347,6 +366,22 @@ class AsyncClient:
     create_payout_batch = _async(payout_calls.create_payout_batch)
     payout_batch = _async(payout_calls.payout_batch)
     payout_batches = _async(payout_calls.payout_batches)
+    add_endpoint = _async(hook_calls.add_endpoint)
+    endpoints = _async(hook_calls.endpoints)
+    endpoint = _async(hook_calls.endpoint)
+    change_endpoint = _async(hook_calls.change_endpoint)
+    disable_endpoint = _async(hook_calls.disable_endpoint)
+    enable_endpoint = _async(hook_calls.enable_endpoint)
+    rotate_secret = _async(hook_calls.rotate_secret)
+    replay_events = _async(hook_calls.replay_events)
+    deliveries = _async(hook_calls.deliveries)
+    delivery = _async(hook_calls.delivery)
+    resend_delivery = _async(hook_calls.resend_delivery)
+    inbox = _async(hook_calls.inbox)
+    inbox_item = _async(hook_calls.inbox_item)
+    retry_webhook = _async(hook_calls.retry_webhook)
+    discard_webhook = _async(hook_calls.discard_webhook)
+    rejections = _async(hook_calls.rejections)
     register_payable = _async(payment_calls.register_payable)
     cancel_payable = _async(payment_calls.cancel_payable)
     payable = _async(payment_calls.payable)
@@ -383,6 +418,9 @@ class AsyncClient:
     each_bank_accounts = _async_each(payout_calls.bank_accounts)
     each_payouts = _async_each(payout_calls.payouts)
     each_payout_batches = _async_each(payout_calls.payout_batches)
+    each_deliveries = _async_each(hook_calls.deliveries)
+    each_inbox = _async_each(hook_calls.inbox)
+    each_rejections = _async_each(hook_calls.rejections)
 
 
 def _headers(credential: str) -> dict[str, str]:

@@ -37,7 +37,14 @@ KEPT: Final[Instant] = 30 * DAY
 """How long what was delivered is kept; what was given up stays."""
 _SPAN: Final = 2000
 _CHUNK: Final = 500
+_IDLE: Final = 500
+"""So few commands without anything to tell are read again rather than written off."""
+_LAG: Final = 10_000
 _OF: Final = DELIVERIES.c
+
+
+Again = list[tuple[Endpoint, list[Told]]]
+"""What is to be sent again, to whom."""
 
 
 class Claimed(NamedTuple):
@@ -78,15 +85,26 @@ class Deliveries:
         place = self._place(view)
         last = head(view).seq
         active = {one.id: one for one in raw_endpoints(view) if one.status == "active"}
-        if active:
-            last = min(last, place + _SPAN)
-        if last == place:
+        if not active:
+            # nobody is told: the place is kept within reach of the end, and no more is written
+            return self._write(place, last, [], [], view.now) if last - place > _LAG else 0
+        last = min(last, place + _SPAN)
+        rows = self._rows(view, active.values(), place + 1, last) if last > place else []
+        again = _again(view, active, place + 1, last) if last > place else []
+        if not rows and not again and last - place < _IDLE:
             return 0
-        rows: list[dict[str, Any]] = []
-        again: list[tuple[Endpoint, list[Told]]] = []
-        if active:
-            rows = self._rows(view, active.values(), place + 1, last)
-            again = _again(view, active, place + 1, last)
+        return self._write(place, last, rows, again, view.now)
+
+    def is_due(self, view: View) -> bool:
+        """Whether a delivery is to be sent now, by whomever."""
+        free = sa.or_(_OF.claimed_until.is_(None), _OF.claimed_until <= view.now)
+        query = sa.select(_OF.id).where(_OF.book_id == view.book_id, _OF.next_at <= view.now, free)
+        return view.row(query.limit(1)) is not None
+
+    def _write(
+        self, place: int, last: int, rows: list[dict[str, Any]], again: Again, now: Instant
+    ) -> int:
+        """Move the place, and write what follows from that; how far it moved."""
         with self._database.changing() as tx:
             if not self._move(tx, place, last):
                 tx.rollback()
@@ -94,7 +112,7 @@ class Deliveries:
             for start in range(0, len(rows), _CHUNK):
                 tx.execute(DELIVERIES.insert(), rows[start : start + _CHUNK])
             for endpoint, events in again:
-                self._revive(tx, endpoint, events, view.now)
+                self._revive(tx, endpoint, events, now)
         return last - place
 
     def _place(self, view: View) -> int:
@@ -216,12 +234,12 @@ class Deliveries:
         with self._database.changing() as tx:
             tx.execute(change, values)
 
-    def release(self, claim: str, now: Instant) -> None:
+    def release(self, claim: str) -> None:
         """Give back what was claimed and not tried."""
         with self._database.changing() as tx:
             tx.execute(
                 DELIVERIES.update()
-                .where(_OF.book_id == self._book, _OF.claim == claim, _OF.next_at <= now)
+                .where(_OF.book_id == self._book, _OF.claim == claim)
                 .values(claim=None, claimed_until=None)
             )
 
@@ -239,11 +257,9 @@ class Deliveries:
             return int(gone.rowcount)
 
 
-def _again(
-    view: View, active: dict[str, Endpoint], first: int, last: int
-) -> list[tuple[Endpoint, list[Told]]]:
+def _again(view: View, active: dict[str, Endpoint], first: int, last: int) -> Again:
     """What people wanted sent again, by the commands in this range."""
-    found: list[tuple[Endpoint, list[Told]]] = []
+    found: Again = []
     for command in asked_again(view, first, last):
         if isinstance(command, Resend):
             found += _one(view, active, command)
@@ -257,9 +273,7 @@ def _again(
     return found
 
 
-def _one(
-    view: View, active: dict[str, Endpoint], command: Resend
-) -> list[tuple[Endpoint, list[Told]]]:
+def _one(view: View, active: dict[str, Endpoint], command: Resend) -> Again:
     seq, n, name = delivery_key(command.delivery) or (0, 0, "")
     if name not in active:
         return []

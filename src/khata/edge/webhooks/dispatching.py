@@ -80,9 +80,12 @@ class Dispatcher:
         now = self._clock()
         with self._view(now) as view:
             read = self._deliveries.advance(view)
+            due = bool(read) or self._deliveries.is_due(view)
         if now >= self._prune_at:
             self._deliveries.prune(now)
             self._prune_at = now + _PRUNE_EVERY
+        if not due:
+            return 0  # a claim that finds nothing would still keep the book's writer waiting
         claim, claimed = self._deliveries.claim(now, limit)
         if claimed:
             self._send(claim, claimed)
@@ -102,7 +105,8 @@ class Dispatcher:
             asyncio.run(self._round(claimed, endpoints, events, results))
         finally:
             self._deliveries.mark(claim, results, self._clock())
-            self._deliveries.release(claim, self._clock())
+            if len(results) < len(claimed):
+                self._deliveries.release(claim)
         of = {one.id: one.endpoint for one in claimed}
         self._disable({of[one.id] for one in results if one.last_error == GONE})
 
