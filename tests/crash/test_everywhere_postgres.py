@@ -1,0 +1,15 @@
+"""`kill -9` at every commit of every built-in saga, on PostgreSQL."""
+
+import pytest
+
+from khata.edge.sandbox import local_sandbox
+from tests.crash import stories
+from tests.crash.theatre import play_everywhere
+from tests.servers import fresh_database
+
+
+@pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: story.__name__)
+def test_death_at_any_commit_changes_nothing(postgres_url, story):
+    """Before and after every commit of the story."""
+    with fresh_database(postgres_url) as url, local_sandbox(seed=1, instant=True) as provider:
+        assert play_everywhere(url, story, provider) > 0

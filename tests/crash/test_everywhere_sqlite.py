@@ -1,0 +1,30 @@
+"""`kill -9` at every commit of every built-in saga, on SQLite."""
+
+import pytest
+
+from khata.app import SAGAS
+from khata.edge.sandbox import local_sandbox
+from khata.engine.sagas import Call
+from tests.crash import stories
+from tests.crash.theatre import Theatre, play_everywhere
+
+
+@pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: story.__name__)
+def test_death_at_any_commit_changes_nothing(tmp_path, story):
+    """Before and after every commit of the story."""
+    with local_sandbox(seed=1, instant=True) as provider:
+        assert play_everywhere(f"sqlite:///{tmp_path / 'khata.db'}", story, provider) > 0
+
+
+def test_the_stories_go_through_every_saga(tmp_path):
+    """No built-in saga, and no call of one, is left out."""
+    gone, called = set(), set()
+    url = f"sqlite:///{tmp_path / 'all.db'}"
+    with local_sandbox(seed=1, instant=True) as provider:
+        for story in stories.STORIES:
+            _, seen = Theatre(url, story, provider).play(story.__name__.replace("_", "-"))
+            gone |= {name for name, _, _ in seen["runs"]}
+            called |= {line for lines in seen["history"] for line in lines if "intended" in line}
+    calls = {step.name for saga in SAGAS for step in saga.steps if isinstance(step, Call)}
+    assert gone == {saga.name for saga in SAGAS}
+    assert {line.partition(" ")[2] for line in called} == calls
