@@ -244,19 +244,17 @@ def told(view: View, first: int, last: int, *, moved: bool = True) -> list[Told]
     """What happened in the commands `first` to `last`: what they announced and, with `moved`,
     plain movements of money, in order.
     """
-    found = _announced(view, first, last)
+    found = _announced(view, EVENTS.c.seq.between(first, last))
     if moved:
-        found += _movements(view, first, last)
+        found += _movements(view, JOURNAL.c.seq.between(first, last))
     return sorted(found, key=lambda one: (one.seq, one.n))
 
 
 def told_once(view: View, names: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Told]:
     """What these names stand for, as `told` gives it."""
-    wanted = set(names)
-    found: dict[tuple[int, int], Told] = {}
-    for seq in {seq for seq, _ in wanted}:
-        found |= {(one.seq, one.n): one for one in told(view, seq, seq)}
-    return {name: one for name, one in found.items() if name in wanted}
+    wanted, seqs = set(names), sorted({seq for seq, _ in names})
+    found = _announced(view, EVENTS.c.seq.in_(seqs)) + _movements(view, JOURNAL.c.seq.in_(seqs))
+    return {(one.seq, one.n): one for one in found if (one.seq, one.n) in wanted}
 
 
 def asked_again(view: View, first: int, last: int) -> list[Replay | Resend]:
@@ -269,12 +267,12 @@ def asked_again(view: View, first: int, last: int) -> list[Replay | Resend]:
     return [read(row.command) for row in view.rows(query.order_by(of.seq))]
 
 
-def _announced(view: View, first: int, last: int) -> list[Told]:
+def _announced(view: View, which: sa.ColumnElement[bool]) -> list[Told]:
     of = EVENTS.c
     query = (
         sa.select(*(of[name] for name in Event.__struct_fields__), JOURNAL.c.at)
         .join(JOURNAL, sa.and_(JOURNAL.c.book_id == of.book_id, JOURNAL.c.seq == of.seq))
-        .where(of.book_id == view.book_id, of.seq.between(first, last))
+        .where(of.book_id == view.book_id, which)
     )
     return [
         Told(
@@ -290,10 +288,10 @@ def _announced(view: View, first: int, last: int) -> list[Told]:
     ]
 
 
-def _movements(view: View, first: int, last: int) -> list[Told]:
+def _movements(view: View, which: sa.ColumnElement[bool]) -> list[Told]:
     of = JOURNAL.c
     query = sa.select(of.seq, of.at, of.kind, of.result).where(
-        of.book_id == view.book_id, of.seq.between(first, last), of.kind.in_(_MOVED)
+        of.book_id == view.book_id, which, of.kind.in_(_MOVED)
     )
     return [
         Told(row.seq, n, row.at, kind, subject, None, data)
