@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from cyclopts import Parameter
 
 from khata.edge.cli.screen import err
-from khata.edge.cli.session import alone
+from khata.edge.cli.session import alone, log_to_stderr
 from khata.errors import Invalid
 from khata.settings import Settings, settings_from
 
@@ -64,14 +64,17 @@ def _work(settings: Settings, lanes: int, capacity: int, stop: threading.Event) 
     from khata.edge.working import Crew, close_books, open_books  # noqa: PLC0415
     from khata.engine.sagas.worker import Options  # noqa: PLC0415
 
-    logs.set_up(settings.log_level)
+    log_to_stderr()
     collect_seldom()
     mine = own(settings.sagas)
     books = open_books(settings, mine)
     alerts = Alerts(settings.alert_webhook)
     options = Options(capacity=max(capacity, lanes), lanes=lanes)
     try:
-        with Crew(books, settings, alerts, mine=mine, options=options):
+        crew = Crew(books, settings, alerts, mine=mine, options=options)
+        # from here on it is a process whose lines programs read
+        logs.set_up(settings.log_level)
+        with crew:
             err().print(f"Working for {', '.join(books)}; SIGTERM or Ctrl-C ends it in order.")
             stop.wait()
     finally:

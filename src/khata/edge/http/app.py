@@ -51,6 +51,7 @@ from khata.settings import Settings
 
 log = structlog.get_logger("khata.http")
 _REVOKES: Final = "revokeKey"
+_HEARS: Final = ("receiveWebhook", "receiveWebhookOfBook")
 _CLOSED_BY_CALLER: Final = 499
 
 
@@ -66,6 +67,7 @@ class Door:
     ) -> None:
         self.threads = Threads()
         self.alerts = alerts or Alerts(settings.alert_webhook)
+        self.crew = crew
         self.metrics = Metrics(books, crew.workings if crew else {})
         self.broken: set[str] = set()
         self.guard = Guard(books, self.threads, tokens_of(settings))
@@ -116,6 +118,8 @@ class Door:
             reply = await operation.run(ask)
             if operation.name == _REVOKES:
                 self.guard.forget()
+            elif operation.name in _HEARS and self.crew is not None:
+                self.crew.heard()
         except Exception as error:  # noqa: BLE001 - whatever it is becomes a problem, and is logged
             reply = self._failed(operation, ask, error)
         reply.request_id = ask.request_id

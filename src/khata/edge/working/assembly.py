@@ -12,6 +12,7 @@ from khata.app import Khata
 from khata.edge.working.noticing import Noticing
 from khata.edge.working.parts import Part, Pump, Sounds
 from khata.engine.sagas.worker import Caller, Lane, Options, Tally, Worker
+from khata.errors import KhataError
 
 log = structlog.get_logger("khata.worker")
 _PAUSE_SECONDS: Final = 0.5
@@ -42,7 +43,7 @@ class Working:
         self._noticing = noticing
         self._worker = Worker(noticing, callers or {}, options=options)
         self._pumps = {name: Pump(work, _PAUSE_SECONDS) for name, work in (beside or {}).items()}
-        runs = {f"sagas-{n}": self._lane(n) for n in range(self._worker.options.lanes)}
+        runs = {f"sagas-{n}": self._lane(n, alerts) for n in range(self._worker.options.lanes)}
         runs |= {"alerts": noticing.run} | {n: pump.run for n, pump in self._pumps.items()}
         self.parts = [Part(name, book.book, run, alerts) for name, run in runs.items()]
 
@@ -51,10 +52,10 @@ class Working:
         """What it did for sagas since it began."""
         return self._worker.tally
 
-    def _lane(self, number: int) -> Callable[[threading.Event], None]:
+    def _lane(self, number: int, alerts: Sounds) -> Callable[[threading.Event], None]:
         name = f"{self._worker.name}/{number}"
         # one that failed may have lost its place: a new one begins, and leases free what it held
-        return lambda stop: Lane(self._worker, name).run(stop)
+        return lambda stop: _Lane(self._worker, name, self.book, alerts).run(stop)
 
     def __enter__(self) -> Self:
         self.start()
@@ -89,3 +90,21 @@ class Working:
         self._noticing.tell()
         tally = self._worker.tally
         log.info("worker_stopped", book=self.book, steps=tally.steps, ended=tally.ended)
+
+
+class _Lane(Lane):
+    """A lane whose faults people hear of; it goes on by itself."""
+
+    def __init__(self, worker: Worker, name: str, book: str, alerts: Sounds) -> None:
+        super().__init__(worker, name)
+        self._told = {"book": book, "part": name}
+        self._alerts = alerts
+
+    def _turn(self) -> None:
+        try:
+            super()._turn()
+        except KhataError:
+            raise
+        except Exception as error:
+            self._alerts.sound("worker_failed", error=type(error).__name__, **self._told)
+            raise

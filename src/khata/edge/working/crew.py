@@ -1,19 +1,24 @@
-"""The workers of one process: one for each of its books, and the providers that they call."""
+"""The workers of one process: one for each of its books, with what came from providers and what
+goes out as webhooks, and the providers that they call.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Final, Self
 
 from khata.app import Khata
 from khata.edge.own_sagas import Own, own
 from khata.edge.providers import Providers
+from khata.edge.webhooks import Dispatcher, Inbox
 from khata.edge.working.assembly import Working
 from khata.edge.working.parts import Sounds
 from khata.engine.sagas.due import check_known
 from khata.engine.sagas.worker import Options
 from khata.engine.vault import Vault
 from khata.settings import Settings
+
+INBOX: Final = "inbox"
 
 
 class Crew:
@@ -35,10 +40,16 @@ class Crew:
         vault = next((book.vault for book in books.values()), None)
         self._providers = Providers(settings.providers, vault)
         callers = {"providers": self._providers, **mine.callers}
-        self.workings = {
-            name: Working(book, alerts, callers=callers, options=options)
-            for name, book in books.items()
+        self._senders = {
+            name: Dispatcher(book, settings, book.clock) for name, book in books.items()
         }
+        self.workings: dict[str, Working] = {}
+        for name, book in books.items():
+            inbox = Inbox(book, self._providers, book.clock, alerts)
+            beside = {INBOX: inbox.work, "webhooks": self._senders[name].work}
+            self.workings[name] = Working(
+                book, alerts, callers=callers, beside=beside, options=options
+            )
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,7 +69,14 @@ class Crew:
             working.tell_to_stop()
         for working in self.workings.values():
             working.stop()
+        for sender in self._senders.values():
+            sender.close()
         self._providers.close()
+
+    def heard(self) -> None:
+        """A provider told something: let those who act on it look at once."""
+        for working in self.workings.values():
+            working.wake(INBOX)
 
 
 def open_books(settings: Settings, mine: Own) -> dict[str, Khata]:

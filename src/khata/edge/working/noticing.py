@@ -33,6 +33,7 @@ class Noticing:
 
     def __init__(self, book: Khata, alerts: Sounds) -> None:
         self.book = book.book
+        self.scope: str = book.scope
         self.clock = book.clock
         self.verbs = book.verbs
         self.moved = book.moved

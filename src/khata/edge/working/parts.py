@@ -20,6 +20,8 @@ _LONGEST_SECONDS: Final = 30.0
 _WELL_SECONDS: Final = 60.0
 """Who lasted so long was well: the next failure is a first one."""
 _AT_ONCE: Final = 100
+_BREATH_SECONDS: Final = 0.1
+"""Between two rounds of much to do, so that callers of the book come in between."""
 
 
 class Sounds(Protocol):
@@ -79,7 +81,7 @@ class Part:
 
 
 class Pump:
-    """Does what there is, as much as there is, then waits `pause_seconds` or for `wake`."""
+    """Does what there is, then waits for `wake` or `pause_seconds`, less when there is more."""
 
     def __init__(self, work: Callable[[int], int], pause_seconds: float) -> None:
         self._work = work
@@ -94,5 +96,5 @@ class Pump:
         """Work until `stop` is set, and `wake` called."""
         while not stop.is_set():
             self._woken.clear()
-            if not self._work(_AT_ONCE):
-                self._woken.wait(self._pause)
+            done = self._work(_AT_ONCE)
+            self._woken.wait(self._pause if done < _AT_ONCE else _BREATH_SECONDS)
