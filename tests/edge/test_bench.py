@@ -7,6 +7,7 @@ from khata.edge.bench.figures import Sample, draws, figures_of, percentile
 from khata.edge.bench.ground import ground
 from khata.edge.bench.importing import bench_import, tenths
 from khata.edge.bench.ledger import Load, bench_ledger
+from khata.edge.bench.orchestrating import bench_sagas
 from khata.edge.bench.serving import bench_http
 from khata.errors import Invalid
 from tests.edge.command_line import khata
@@ -73,6 +74,14 @@ def test_an_import_bench_tells_ten_rates(place):
     assert (report.verified, len(report.rates), report.peak_mb > 0) == (True, 10, True)
 
 
+def test_a_saga_bench_ends_what_it_starts(place):
+    """Sagas run to their ends beside the plain loop; the book verifies."""
+    report = bench_sagas(place, 16, SECONDS)
+    assert (report.verified, report.steps_per_second > 0) == (True, True)
+    assert report.baseline_steps_per_second > 0
+    assert report.compensation_ms < 5000
+
+
 def test_the_ledger_bench_prints_one_json_object(tmp_path):
     """The keys that programs read, the same under `hot`."""
     url = f"sqlite:///{tmp_path / 'khata.db'}"
@@ -93,6 +102,10 @@ def test_the_ledger_bench_shows_a_table(tmp_path):
     [
         (["bulk", "--lines", "1000"], {"rate", "baseline_rate", "ratio"}),
         (["http", "--connections", "2", "--seconds", "0.3"], {"rate", "p99_ms", "bulk_rate"}),
+        (
+            ["sagas", "--in-flight", "8", "--seconds", "0.3"],
+            {"steps_per_second", "sagas_per_second", "p99_ms", "baseline_steps_per_second"},
+        ),
         (["import", "--lines", "200"], {"rate", "start_rate", "end_rate", "peak_mb"}),
     ],
 )
