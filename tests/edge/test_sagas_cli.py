@@ -134,6 +134,13 @@ def test_nothing_to_see(url):
     assert shown == ["No sagas.\n", "No schedules.\n"]
 
 
+def test_a_journal_with_sagas_runs_again(url):
+    """With the same definitions every step comes out as it was."""
+    started(url, "checkout")
+    started(url, "final", amount="999.00")
+    assert [run(words, url=url).code for words in ("verify", "replay")] == [0, 0]
+
+
 # ── deciding ─────────────────────────────────────────────────────────────────────────
 
 

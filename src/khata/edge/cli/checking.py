@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from khata.app import Khata
 from khata.edge.cli.exits import DONE, FAILED
 from khata.edge.cli.screen import dump, out, pairs, progress, row, table
 from khata.edge.cli.session import HERE, Json, Where, alone, opened
+from khata.edge.own_sagas import own_from
 from khata.engine import replay as replaying
 from khata.engine import verify as verifying
 from khata.engine.verify import Report
@@ -156,4 +158,5 @@ def _target(url: str | None, name: str) -> Iterator[Khata]:
         if url is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="khata-replay-"))
             url = f"sqlite:///{Path(folder) / 'replay.db'}"
-        yield stack.enter_context(Khata.open(url, name))
+        sagas = own_from(os.environ).sagas
+        yield stack.enter_context(Khata.open(url, name, sagas=sagas))

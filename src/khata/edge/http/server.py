@@ -66,7 +66,8 @@ def load(settings: Settings, *_: Any) -> Callable[[Scope, Receive, Send], Awaita
 
     def close() -> None:
         close_books(books)
-        structlog.get_logger("khata.http").info("books_closed", books=list(books))
+        for name in books:
+            structlog.get_logger("khata.http").info("book_closed", book=name)
 
     return create_app(books, settings, alerts=alerts, crew=crew, close=close)
 
