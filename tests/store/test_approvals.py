@@ -133,7 +133,7 @@ def test_the_table_of_roles(database_url):
         offered = {verb.kind: set(verb.roles) for verb in book.verbs.offered}
         assert offered == ROLES_OF
         within = {verb.kind: set(verb.roles) for verb in book.verbs if verb.internal}
-        assert within == dict.fromkeys(WITHIN, {"service"})
+        assert within == {kind: {"service"} for kind in WITHIN}
         for verb in book.verbs:
             for role in set(ROLES) - verb.roles:
                 with pytest.raises(RoleRequired):
