@@ -10,20 +10,24 @@ import sys
 import threading
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 
 from khata import Khata, Money
+from khata.base.clock import system_clock
 from khata.domain.sagas import StartSaga, saga
 from khata.domain.wallets import Credit, OpenWallet
 from khata.edge.working import Working
 from khata.edge.working.noticing import Noticing
 from khata.edge.working.parts import Part, Pump
 from khata.engine.sagas.worker import Worker
+from khata.engine.vault import Vault
 from khata.errors import DatabaseUnavailable, UnknownSaga
 from khata.testing import ScriptedCaller, VirtualClock, finish
 from tests.edge.command_line import khata as run
 from tests.edge.serving import Asks, serving, serving_sqlite
 from tests.edge.ways import ALICE, CALLERS, FOLDER, SAGAS
+from tests.hooks import SANDBOX, headers_of, listening
 
 PATIENCE = 60
 
@@ -344,3 +348,36 @@ def test_two_processes_of_a_server_share_the_work(tmp_path, folder):
         assert book.verify().ok
         keys = [f"{book.scope}.{one}.write\n" for one in runs]
     assert [(folder / f"letter-{one}").read_text() for one in runs] == keys
+
+
+# ── beside sagas ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_providers_word_is_acted_on(tmp_path, inbox):
+    """The server that took it acts on it at once: here it makes no sense, and people hear so."""
+    environment = {
+        "KHATA_ALERT_WEBHOOK": f"http://127.0.0.1:{inbox.server_port}/",
+        "KHATA_PROVIDERS": msgspec.json.encode([SANDBOX]).decode(),
+    }
+    body = b'{"id": "evt_1", "type": "charge.paid", "data": {}}'
+    with serving_sqlite(tmp_path, **environment) as server, server.http() as http:
+        headers = {"content-type": "application/json", **headers_of(body, system_clock())}
+        taken = http.post("/v1/webhooks/sandbox", content=body, headers=headers)
+        told = inbox.heard.get(timeout=PATIENCE)
+    assert (taken.status_code, told["alert"]) == (200, "webhook_malformed")
+
+
+def test_a_stuck_saga_is_told_by_webhook(tmp_path):
+    """What happens is sent to who asked for it, by the server's own worker."""
+    environment = {"KHATA_VAULT_KEYS": Vault.new_key(), "KHATA_WEBHOOK_ALLOW": "127.0.0.1/32"}
+    with (
+        listening() as listener,
+        serving_sqlite(tmp_path, **environment) as server,
+        server.http() as http,
+    ):
+        asks = Asks(http)
+        asks.wallet("alice", "5.00")
+        asks.post("/v1/webhook-endpoints", {"url": listener.url, "events": ["saga.*"]})
+        asks.post("/v1/sagas", {"name": "final", "data": {"amount": "999.00"}})
+        assert listener.reached.wait(PATIENCE)
+    assert listener.told[0]["type"] == "saga.stuck"
