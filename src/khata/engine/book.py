@@ -32,11 +32,17 @@ _legs_json: Final = msgspec.json.Encoder().encode
 
 
 class Touched(Protocol):
-    """Where a merge notes which states are new, changed, or changed in volatile columns only."""
+    """Where a merge notes which states are new, changed, changed in columns that no index has
+    (`plain`), or in volatile columns only (`hot`).
+
+    `rows`: records as they were last digested, with their columns, so that they are encoded once.
+    """
 
     new: dict[Address, None]
     full: dict[Address, None]
+    plain: dict[Address, None]
     hot: dict[Address, None]
+    rows: dict[Address, tuple[Record, Row]]
 
 
 class Posted(msgspec.Struct, frozen=True, gc=False):
@@ -60,6 +66,7 @@ class Book:
         "_cache",
         "_changed",
         "_count",
+        "_encoded",
         "_entries",
         "_leg",
         "_made",
@@ -83,9 +90,10 @@ class Book:
     ) -> None:
         self._cache = cache
         self._rows: dict[Address, Record] = {}
-        self._changed: dict[Address, None] = {}
+        self._changed: dict[Address, bool] = {}
         self._placed: dict[Question, set[Key]] = {}
         self._made: set[Key] = set()
+        self._encoded: dict[Address, tuple[Record, Row]] = {}
         self._count = 0
         self._leg = 0
         self._entries: list[Row] = []
@@ -181,7 +189,7 @@ class Book:
                 f"{type(record).__name__} {address[1]!r} exists already.", got=address[1]
             )
         self._rows[address] = record
-        self._note(address, record)
+        self._note(address, record, indexed=True)
         return record
 
     def change(self, record: R, **fields: Any) -> R:
@@ -191,12 +199,19 @@ class Book:
         address = (type(record), shape.key_of(record))
         self._rows[address] = changed
         if not shape.hot or not all(name in shape.hot for name in fields):
-            self._note(address, changed)
+            indexed = any(
+                name in shape.indexed and value != getattr(record, name)
+                for name, value in fields.items()
+            )
+            self._note(address, changed, indexed=indexed)
         return changed
 
-    def _note(self, address: Address, record: Record) -> None:
-        """A row is new, or its stable columns changed: `find` must know where it stands now."""
-        self._changed[address] = None
+    def _note(self, address: Address, record: Record, *, indexed: bool) -> None:
+        """A row is new, or its stable columns changed: `find` must know where it stands now.
+
+        `indexed`: one of them is in an index, which is then to be written too.
+        """
+        self._changed[address] = indexed or self._changed.get(address, False)
         cls, key = address
         for column in cls.TABLE.finds:
             self._placed.setdefault((cls, column, getattr(record, column)), set()).add(key)
@@ -365,7 +380,9 @@ class Book:
         found = []
         for cls, key in self._changed:
             shape = spec(cls)
-            row = shape.encode(self._rows[cls, key])
+            record = self._rows[cls, key]
+            row = shape.encode(record)
+            self._encoded[cls, key] = (record, row)
             found.append((shape.name, key, shape.digest(row)))
         return found
 
@@ -376,9 +393,12 @@ class Book:
             if changed and address in changed:
                 if cache.rows.get(address) is None:
                     batch.new[address] = None
-                else:
+                elif changed[address]:
                     batch.full[address] = None
+                else:
+                    batch.plain[address] = None
                 cache.put(address, row)
+                batch.rows[address] = self._encoded[address]
             else:
                 batch.hot[address] = None
                 cache.put_hot(address, row)

@@ -346,23 +346,30 @@ class Committer:
     # ── writing ──────────────────────────────────────────────────────────────────────
 
     def _writes(self, batch: Batch) -> Writes:
-        hot = [address for address in batch.hot if address not in batch.full]
+        new, full, plain = batch.new, batch.full, batch.plain
+        narrow = [a for a in plain if a not in full and a not in new]
+        hot = [a for a in batch.hot if a not in full and a not in new and a not in plain]
+        rows = self._rows(batch, narrow)
         return Writes(
             batch.journal,
             batch.refusals,
             batch.facts,
-            self._rows(batch.new),
-            self._rows(address for address in batch.full if address not in batch.new),
-            self._hot_rows(address for address in hot if address not in batch.new),
+            self._rows(batch, new),
+            self._rows(batch, (address for address in full if address not in new)),
+            {cls: [spec(cls).plain_values(row) for row in found] for cls, found in rows.items()},
+            self._hot_rows(hot),
             batch.head,
         )
 
-    def _rows(self, addresses: Iterable[Address]) -> dict[type[Record], list[Row]]:
+    def _rows(self, batch: Batch, addresses: Iterable[Address]) -> dict[type[Record], list[Row]]:
         found: dict[type[Record], list[Row]] = {}
         for address in addresses:
             record = self._cache.rows[address]
             if record is not None:
-                found.setdefault(address[0], []).append(row_of(record))
+                known = batch.rows.get(address)
+                # the columns are those of the digest, unless a hot one has changed since
+                row = known[1] if known and known[0] is record else row_of(record)
+                found.setdefault(address[0], []).append(row)
         return found
 
     def _hot_rows(self, addresses: Iterable[Address]) -> dict[type[Record], list[Row]]:

@@ -17,7 +17,7 @@ from khata.engine.cache import Address, Cache, Missing
 from khata.engine.command import Verbs
 from khata.engine.job import Job
 from khata.engine.journal import Head, Receipt, Refusal, chain, refusal_hash
-from khata.engine.records import Row
+from khata.engine.records import Record, Row
 from khata.errors import BatchSkipped, Broken, KeyReused, KhataError
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -37,7 +37,9 @@ class Batch:
         self.facts: dict[str, list[Row]] = {}
         self.new: dict[Address, None] = {}
         self.full: dict[Address, None] = {}
+        self.plain: dict[Address, None] = {}
         self.hot: dict[Address, None] = {}
+        self.rows: dict[Address, tuple[Record, Row]] = {}
         self.refusals: list[Refusal] = []
         self.receipts: dict[str, tuple[bytes, Receipt]] = {}
 
@@ -73,7 +75,12 @@ class Mark:
         self._seq, self._hash = batch.seq, batch.hash
         self._journal = len(batch.journal)
         self._facts = {name: len(rows) for name, rows in batch.facts.items()}
-        self._touched = (dict(batch.new), dict(batch.full), dict(batch.hot))
+        self._touched = (
+            dict(batch.new),
+            dict(batch.full),
+            dict(batch.plain),
+            dict(batch.hot),
+        )
         self._receipts = dict(batch.receipts)
 
     def restore(self, batch: Batch) -> None:
@@ -82,7 +89,7 @@ class Mark:
         del batch.journal[self._journal :]
         for name, rows in batch.facts.items():
             del rows[self._facts.get(name, 0) :]
-        batch.new, batch.full, batch.hot = self._touched
+        batch.new, batch.full, batch.plain, batch.hot = self._touched
         batch.receipts = self._receipts
 
 

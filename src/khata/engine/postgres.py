@@ -221,7 +221,7 @@ class PostgresStore:
 
 
 def _packed(writes: Writes) -> Packed:
-    """What a statement has to write, (table, insert | full | hot), and its packed values."""
+    """What a statement has to write, (table, insert | full | plain | hot), and its values."""
     parts: list[tuple[str, str]] = []
     values: list[bytes | None] = []
 
@@ -237,10 +237,9 @@ def _packed(writes: Writes) -> Packed:
         put(name, "insert", spec_named(name).columns, rows)
     for cls, rows in writes.new.items():
         put(cls.TABLE.name, "insert", spec(cls).columns, rows)
-    for cls, rows in writes.full.items():
-        put(cls.TABLE.name, "full", spec(cls).columns, rows)
-    for cls, rows in writes.hot.items():
-        put(cls.TABLE.name, "hot", _columns(cls, "hot"), rows)
+    for sort in ("full", "plain", "hot"):
+        for cls, rows in getattr(writes, sort).items():
+            put(cls.TABLE.name, sort, _columns(cls, sort), rows)
     head = writes.head
     values += [_eight(head.seq), head.hash, _eight(head.at), _eight(head.refusals)]
     return Packed(tuple(parts), [*values, head.refusals_hash])
@@ -290,12 +289,13 @@ def _astuple(row: Any) -> Row:
 
 
 def _columns(cls: type[Record], sort: str) -> tuple[Column, ...]:
-    """The columns that an update is given: all of them, or the volatile ones and the key."""
+    """The columns that an update is given: all of them, or those of its sort and the key."""
     shape = spec(cls)
     if sort == "full":
         return shape.columns
     kinds = {column.name: column for column in shape.columns}
-    return tuple(kinds[name] for name in (*shape.hot, *shape.table.key))
+    names = shape.plain if sort == "plain" else shape.hot
+    return tuple(kinds[name] for name in (*names, *shape.table.key))
 
 
 def _arrays(columns: Iterable[Column], holes: Iterator[int]) -> str:

@@ -80,6 +80,15 @@ class Spec:
         self.key_of: Final = _getter(cls.TABLE.key, single=True)
         self._stable_at: Final = tuple(self.names.index(name) for name in self.stable)
         self.hot_values: Final = _getter((*self.hot, *cls.TABLE.key))
+        table = cls.TABLE
+        groups = (table.key, table.finds, *table.unique, *table.indexes)
+        self.indexed: Final = frozenset(name for group in groups for name in group)
+        self.plain: Final = tuple(name for name in self.names if name not in self.indexed)
+        self._plain_at: Final = tuple(self.names.index(n) for n in (*self.plain, *table.key))
+
+    def plain_values(self, row: Row) -> Row:
+        """Of a row of all columns those that no index has, and then the key."""
+        return tuple([row[at] for at in self._plain_at])
 
     def digest(self, row: Row) -> str:
         """The digest of a row's stable columns, as the journal keeps it: 32 hex digits."""

@@ -137,12 +137,10 @@ class SqliteStore:
             packed += self._inserts(name, rows, _key_at(spec_named(name).cls))
         for cls, rows in writes.new.items():
             packed += self._inserts(cls.TABLE.name, rows, _key_at(cls))
-        for cls, rows in writes.full.items():
-            for row in rows:
-                packed.append((_replace(cls, self._book), row))
-        for cls, rows in writes.hot.items():
-            for part, size in self._parts(rows):
-                packed.append((_update(cls, self._book, size), _padded(part, size)))
+        for sort in ("full", "plain", "hot"):
+            for cls, rows in getattr(writes, sort).items():
+                for part, size in self._parts(rows):
+                    packed.append((_update(cls, sort, self._book, size), _padded(part, size)))
         packed.append((_HEAD, (*_astuple(writes.head), self._book)))
         statements, values = zip(*packed, strict=True)
         return Packed(statements, list(values))
@@ -242,30 +240,22 @@ def _insert(table: str, book: int, rows: int, columns: int, key: int) -> str:
 
 
 @lru_cache(maxsize=_STATEMENTS)
-def _update(cls: type[Record], book: int, rows: int) -> str:
-    changes, where = _hot_clauses(cls)
-    holes = _holes(rows, len(spec(cls).hot) + len(cls.TABLE.key))
+def _update(cls: type[Record], sort: str, book: int, rows: int) -> str:
+    names = _names(cls, sort)
+    keys = cls.TABLE.key
+    at = {name: f"v.column{position}" for position, name in enumerate(names, 1)}
+    changes = ", ".join(f'"{name}" = {at[name]}' for name in names if name not in keys)
+    where = " AND ".join(f't."{name}" = {at[name]}' for name in keys)
+    holes = _holes(rows, len(names))
     return (
         f"UPDATE {cls.TABLE.name} AS t SET {changes} FROM (VALUES {holes}) AS v"  # noqa: S608 - names come from record classes
         f" WHERE t.book_id = {book} AND {where}"
     )
 
 
-@cache
-def _replace(cls: type[Record], book: int) -> str:
-    """All columns of a row, given in the order of its fields."""
+def _names(cls: type[Record], sort: str) -> tuple[str, ...]:
+    """The columns that an update is given, in the order of its values."""
     shape = spec(cls)
-    at = {name: f"?{position}" for position, name in enumerate(shape.names, 1)}
-    changes = ", ".join(f'"{name}" = {at[name]}' for name in shape.names)
-    where = " AND ".join(f'"{name}" = {at[name]}' for name in shape.table.key)
-    return f"UPDATE {shape.name} SET {changes} WHERE book_id = {book} AND {where}"  # noqa: S608 - names come from record classes
-
-
-@cache
-def _hot_clauses(cls: type[Record]) -> tuple[str, str]:
-    shape = spec(cls)
-    names = (*shape.hot, *shape.table.key)
-    at = {name: f"v.column{position}" for position, name in enumerate(names, 1)}
-    changes = ", ".join(f'"{name}" = {at[name]}' for name in shape.hot)
-    where = " AND ".join(f't."{name}" = {at[name]}' for name in shape.table.key)
-    return changes, where
+    if sort == "full":
+        return shape.names
+    return (*(shape.plain if sort == "plain" else shape.hot), *shape.table.key)

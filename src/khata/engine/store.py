@@ -23,7 +23,8 @@ class Writes(NamedTuple):
     """Everything that a transaction writes, set-wise.
 
     `journal`, `facts`, `new`: rows of all columns, by table name or record class. `full`: rows
-    to be replaced. `hot`: (volatile columns…, key columns…) of rows whose other columns stayed.
+    to be replaced. `plain`: (columns that no index has…, key columns…) of rows in which only such
+    columns changed. `hot`: (volatile columns…, key columns…) of rows whose other columns stayed.
     """
 
     journal: list[Row]
@@ -31,6 +32,7 @@ class Writes(NamedTuple):
     facts: dict[str, list[Row]]
     new: dict[type[Record], list[Row]]
     full: dict[type[Record], list[Row]]
+    plain: dict[type[Record], list[Row]]
     hot: dict[type[Record], list[Row]]
     head: Head
 
