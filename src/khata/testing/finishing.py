@@ -70,7 +70,7 @@ def finish(
     end = clock.now + int(until_seconds * SECOND)
     for _ in range(_MOST_TURNS):
         try:
-            worker.work()
+            count = worker.work()
         except Crash:
             clock.advance(options.lease_seconds + 1)
             worker = Worker(mortal, callers, options=options)
@@ -79,6 +79,9 @@ def finish(
             due_at = next_due(view)
         if due_at is None or due_at > end:
             return mortal.commits
+        if count == 0 and due_at <= clock.now:
+            # a saga's places are taken by someone who died: they are free when the leases end
+            clock.advance(options.lease_seconds + 1)
         clock.reach(due_at)
     message = f"still not finished after {_MOST_TURNS} turns"
     raise AssertionError(message)

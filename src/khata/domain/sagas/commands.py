@@ -7,6 +7,7 @@ where the run would stand and what it would do next. Above the four-eyes limit l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -23,7 +24,9 @@ from khata.engine.sagas import (
     IMPOSSIBLE,
     NEEDS_A_PERSON,
     Approval,
+    Call,
     Move,
+    Outcome,
     SagaRun,
     Schedule,
     start,
@@ -179,6 +182,7 @@ def start_saga(book: Book, command: StartSaga) -> SagaState:
         )
     if command.amount is not None:
         to_minor(command.amount.amount, exponent_of(book, command.amount.currency))
+    rules.check_input(command.data)
     if not 1 <= len(command.serial or "-") <= _MOST_TEXT:
         raise Invalid("A serial has 1 to 500 characters.", got=(command.serial or "")[:60])
     name = start(
@@ -225,6 +229,8 @@ def approve(book: Book, command: ApproveSaga) -> SagaState:
     step = book.sagas.of(run).steps.get(run.step)
     if not isinstance(step, Approval) or run.status != "waiting":
         raise _not_now(run, "waiting for an approval")
+    if f"approval:{run.step}" in run.data.get("signals", {}):
+        raise _not_now(run, "an approval that nobody has decided yet")
     if not book.actor.has(*step.roles):
         raise RoleRequired(
             f"{run.step} is for {', '.join(step.roles)}.", expected=sorted(step.roles)
@@ -249,6 +255,7 @@ def retry(book: Book, command: RetrySaga) -> SagaState:
         raise _not_now(run, "a failed step")
     if command.data and run.intent is not None:
         raise _busy(run)
+    rules.check_input(command.data)
     if run.status == "stuck":
         move.status = "unknown" if run.intent is not None else "running"
     elif run.status == "compensation_stuck":
@@ -281,9 +288,10 @@ def resolve(book: Book, command: ResolveSaga) -> SagaState:
     run = move.run
     if not command.evidence.strip() or len(command.evidence) > _MOST_TEXT:
         raise Invalid("Give the evidence.", expected="1 to 500 characters")
-    if run.status not in {"unknown", *NEEDS_A_PERSON} or run.worker is not None:
+    if run.status not in {"unknown", *NEEDS_A_PERSON} or _is_held(book, run):
         raise _not_now(run, "unknown or stuck")
     _check_stake(book, run)
+    rules.check_input(command.data)
     move.note(
         "decided",
         run.step,
@@ -297,13 +305,32 @@ def resolve(book: Book, command: ResolveSaga) -> SagaState:
         move.fields["intent"] = None
         move.end("resolved")
     elif command.outcome == "done":
-        _let_be(move, "done", command.data)
+        _let_be(move, "done", _settled(move, "done", command))
     elif run.status == "compensation_stuck":
         raise _not_now(run, "a step forward: an undo that failed is retried or skipped")
     else:
         move.status = "running"
+        move.remember(_settled(move, "failed", command))
         move.fail("resolved_as_failed", command.reason)
     return _saved(book, move)
+
+
+def _settled(
+    move: Move, status: Literal["done", "failed"], command: ResolveSaga
+) -> Mapping[str, Any] | None:
+    """What a call's own functions make of a word that came from a person, not from a caller."""
+    run, code = move.run, "resolved_as_failed"
+    if not isinstance(move.at, Call):
+        return command.data
+    outcome = Outcome(status, command.data, code, command.reason)
+    try:
+        return move.settle(outcome)
+    except (LookupError, TypeError, ValueError) as error:
+        raise Invalid(
+            f"{run.step} cannot take this as an answer ({type(error).__name__}).",
+            expected="data as the call would have given it",
+            got=sorted(command.data),
+        ) from None
 
 
 @VERBS.handles(CompensateSaga, roles=("admin", "finance"))
@@ -328,18 +355,20 @@ def cancel(book: Book, command: CancelSaga) -> SagaState:
 
 def _call_off(book: Book, move: Move, reason: str, cause: str) -> SagaState:
     run = move.run
-    stands = next((name for name in run.done if move.flow.undo_of(name) == IMPOSSIBLE), None)
+    # a call that is known not to have been made needs no waiting for
+    calling = run.intent is not None and not run.intent.again
+    names = [*run.done, run.step] if calling else run.done
+    stands = next((name for name in names if move.flow.undo_of(name) == IMPOSSIBLE), None)
     if stands is not None:
-        raise Irreversible(f"{stands} was done and cannot be undone.", step=stands)
+        raise Irreversible(f"{stands} was done, or may be, and cannot be undone.", step=stands)
     _check_stake(book, run)
     move.note("cancelled", run.step, {"reason": reason})
-    if run.intent is not None and run.status != "stuck":
+    if calling and run.status != "stuck":
         # the call may have been made: once it is known, it is undone with the rest
         move.fields["cause"] = cause
         return _saved(book, move, keep=True)
-    if run.intent is not None:
+    if calling:
         raise _busy(run)
-    move.fields["skipped"] = run.skipped
     move.undo_all(cause)
     return _saved(book, move)
 
@@ -389,7 +418,11 @@ def schedule(book: Book, command: ScheduleSaga) -> ScheduleState:
             got=command.name[:60],
         )
     rules.check_cron(command.cron, command.zone)
-    book.sagas.newest(command.saga)
+    if not book.sagas.newest(command.saga).saga.open_to_all:
+        raise Forbidden(
+            f"{command.saga} is started by commands of its own.", expected="another saga"
+        )
+    rules.check_input(command.data)
     known = book.peek(Schedule, command.name)
     if known is not None and known.enabled:
         raise AlreadyExists(f"There is a schedule {command.name}.", got=command.name)
@@ -440,25 +473,33 @@ def _decide(book: Book, name: str, reason: str) -> Move:
 
 
 def _saved(book: Book, move: Move, *, keep: bool = False) -> SagaState:
-    """Write it down. Whoever worked on the run is too late from here on, unless `keep`."""
+    """Write it down. Whoever worked on the run is too late from here on, unless `keep`.
+
+    A call that may be under way keeps its lease: nobody settles it, or makes it, beside that.
+    """
     if not keep:
-        move.fields |= {"fence": move.run.fence + 1, "worker": None, "lease_until": None}
-        move.fields["slot"] = None
+        move.fields["fence"] = move.run.fence + 1
+        if move.run.intent is None or not _is_held(book, move.run):
+            move.fields |= {"worker": None, "lease_until": None, "slot": None}
     move.save()
     return state_of(book, book.get(SagaRun, move.run.id))
 
 
-def _let_be(move: Move, what: str, data: dict[str, Any]) -> None:
+def _let_be(move: Move, what: str, data: Mapping[str, Any] | None) -> None:
     """The step, or the undo, counts as over."""
     if move.run.status == "compensation_stuck":
         move.status = "compensating"
-        move.undone(data, what)
+        move.undone(data, "undone" if what == "done" else what)
         if move.status == "compensating":
             move.fields["due_at"] = move.book.now
         return
     move.status = "running"
     move.fields["due_at"] = move.book.now
     move.advance(data, what)
+
+
+def _is_held(book: Book, run: SagaRun) -> bool:
+    return run.worker is not None and (run.lease_until or 0) > book.now
 
 
 def _check_stuck(run: SagaRun) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from khata.engine.sagas import ENDED, NOTHING, Flow, SagaRun
 from khata.engine.sagas.planning import following
+from khata.errors import Invalid
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _MOST_DATA: Final = 16_000
@@ -22,6 +23,16 @@ def is_name(text: str) -> bool:
 def fits(data: dict[str, Any]) -> bool:
     """Whether a run can carry as much."""
     return len(msgspec.json.encode(data)) <= _MOST_DATA
+
+
+def check_input(data: dict[str, Any]) -> None:
+    """Errors: `Invalid` for too much, or for what only signals and approvals may say."""
+    if "signals" in data or not fits(data):
+        raise Invalid(
+            "A run is given at most 16000 bytes, and no signals.",
+            expected="data without the name signals: see sagas.signal and sagas.approve",
+            got=sorted(data)[:20],
+        )
 
 
 def check_cron(cron: str, zone: str) -> None:

@@ -14,11 +14,11 @@ from khata.base.clock import SECOND, Instant
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.engine.sagas.model import ENDED, NEEDS_A_PERSON, SagaRun, Schedule
-from khata.engine.sagas.moving import Move, Progress, call_of
+from khata.engine.sagas.moving import MOST_TEXT, Move, Progress, plain
 from khata.engine.sagas.outcome import Intent, Outcome
 from khata.engine.sagas.retry import STEADFAST, USUAL, Retry
 from khata.engine.sagas.starting import start
-from khata.engine.sagas.steps import IMPOSSIBLE, Call, Local
+from khata.engine.sagas.steps import Call, Local
 from khata.errors import Invalid, InvalidTransition, LeaseLost, NotFound
 
 VERBS: Final = Verbs()
@@ -141,21 +141,14 @@ def _is_free(book: Book, run: SagaRun, worker: str) -> bool:
     most = flow.saga.most
     if not flow.knows(run):
         return False
-    if most is None or run.slot is not None:
+    if most is None:
         return True
-    taken = book.find(SagaRun, slot=run.name)
-    return bool(sum((other.lease_until or 0) > book.now for other in taken) < most)
+    others = [other for other in book.find(SagaRun, slot=run.name) if other.id != run.id]
+    return bool(sum((other.lease_until or 0) > book.now for other in others) < most)
 
 
 def _take(book: Book, run: SagaRun, command: Claim) -> Progress:
     move = Move(book, run)
-    if _is_late(book, move):
-        move.fields["fence"] = run.fence + 1
-        move.fail("timed_out", "The whole way took too long.")
-        run = book.get(SagaRun, move.save().saga)
-        if not _is_free(book, run, command.worker):
-            return Progress(run.id, run.status)
-        move = Move(book, run)
     move.fields |= {
         "worker": command.worker,
         "lease_until": book.now + command.seconds * SECOND,
@@ -163,18 +156,6 @@ def _take(book: Book, run: SagaRun, command: Claim) -> Progress:
         "slot": run.name if move.flow.saga.most is not None else None,
     }
     return move.save()
-
-
-def _is_late(book: Book, move: Move) -> bool:
-    """Whether the whole way has taken too long, and can still be undone."""
-    run = move.run
-    return (
-        run.deadline is not None
-        and run.deadline <= book.now
-        and run.status in {"running", "waiting"}
-        and run.intent is None
-        and all(move.flow.undo_of(name) != IMPOSSIBLE for name in run.done)
-    )
 
 
 @VERBS.handles(Renew, roles=("service",), internal=True)
@@ -205,6 +186,8 @@ def release(book: Book, command: Release) -> int:
 def step(book: Book, command: Step) -> Progress:
     """Errors: those of the step; `LeaseLost`; `UnknownSaga`."""
     move = _held(book, command)
+    if move.is_late:
+        return _timed_out(move)
     if move.status == "compensating":
         undo: Any = move.flow.undo_of(move.step)
         if isinstance(undo, Call):
@@ -225,6 +208,8 @@ def step(book: Book, command: Step) -> Progress:
 def intend(book: Book, command: Intend) -> Progress:
     """The intent, the same one however often it is asked for. Errors: those of the request."""
     move = _held(book, command)
+    if move.is_late:
+        return _timed_out(move)
     if move.run.intent is not None:
         # whoever intended it may have made the call before it lost the run, unless it was busy
         intent = move.run.intent
@@ -232,10 +217,10 @@ def intend(book: Book, command: Intend) -> Progress:
         if sent != intent:
             move.fields["intent"] = sent
     else:
-        call = call_of(move.flow, move.run)
+        call = _call(move)
         back = ".undo" if move.status == "compensating" else ""
         key = f"{command.scope}.{move.run.id}.{move.step}{back}"
-        request = dict(call.request(book, move.view()))
+        request = plain(call.request(book, move.view()))
         intent = Intent(move.step, key, call.to, request)
         move.note("intended", move.step, {"key": key, "to": call.to})
         move.fields["intent"] = intent
@@ -249,16 +234,16 @@ def conclude(book: Book, command: Conclude) -> Progress:
     intent, outcome = move.run.intent, command.outcome
     if intent is None:
         raise _not_now(move, "nothing was called")
-    call = call_of(move.flow, move.run)
+    call = _call(move)
     if outcome.status == "done":
-        remembered = call.done(book, move.view(), outcome.data) if call.done else None
+        remembered = move.settle(outcome)
         if move.status == "compensating":
             move.undone(remembered)
         else:
             move.status = "running"
             move.advance(remembered, detail=outcome.data)
-    elif outcome.code == NOT_CONFIGURED and outcome.status in {"busy", "unknown"}:
-        _call_later(move, call, intent, outcome)
+    elif _is_elsewhere(intent, outcome):
+        _leave(move, intent, outcome)
     elif outcome.status == "unknown":
         _ask_later(move, call, intent, outcome)
     elif outcome.status == "busy" and (move.run.cause is None or move.status == "compensating"):
@@ -284,7 +269,7 @@ def _ask_later(move: Move, call: Call, intent: Intent, outcome: Outcome) -> None
     move.fields |= {
         "due_at": move.book.now + pause,
         "code": outcome.code or "unknown_outcome",
-        "message": outcome.message,
+        "message": outcome.message[:MOST_TEXT],
         "worker": None,
         "lease_until": None,
         "slot": None,
@@ -292,11 +277,7 @@ def _ask_later(move: Move, call: Call, intent: Intent, outcome: Outcome) -> None
 
 
 def _call_later(move: Move, call: Call, intent: Intent, outcome: Outcome) -> None:
-    """It did not happen: again after a pause, under the same key.
-
-    That nobody here can make the call is no try, and says nothing of an earlier one: another
-    worker may go on, or this one once it is told how.
-    """
+    """It did not happen: again after a pause, under the same key."""
     elsewhere = outcome.code == NOT_CONFIGURED
     salt = f"{move.run.id}.{move.step}"
     pause = _ELSEWHERE if elsewhere else _policy(call, move).pause(move.run.attempt + 1, salt)
@@ -304,12 +285,23 @@ def _call_later(move: Move, call: Call, intent: Intent, outcome: Outcome) -> Non
         _refused(move, call, outcome)
         return
     if move.status != "compensating":
-        move.status = "unknown" if elsewhere and intent.asked else "running"
-    move.later(pause, outcome.code or "busy", outcome.message)
-    if elsewhere:
-        move.fields["attempt"] = move.run.attempt
-    else:
-        move.fields["intent"] = msgspec.structs.replace(intent, again=True)
+        move.status = "running"
+    move.later(pause, outcome.code or "busy", outcome.message, counts=not elsewhere)
+    move.fields["intent"] = msgspec.structs.replace(intent, again=True)
+
+
+def _is_elsewhere(intent: Intent, outcome: Outcome) -> bool:
+    """Whether nobody here can make the call, which says nothing of an earlier try elsewhere."""
+    if outcome.code != NOT_CONFIGURED:
+        return False
+    return outcome.status == "unknown" or (outcome.status == "busy" and intent.sent)
+
+
+def _leave(move: Move, intent: Intent, outcome: Outcome) -> None:
+    """No try at all: another worker may go on, or this one once it is told how."""
+    if move.status != "compensating":
+        move.status = "unknown" if intent.asked else "running"
+    move.later(_ELSEWHERE, outcome.code, outcome.message, counts=False)
 
 
 def _refused(move: Move, call: Call, outcome: Outcome) -> None:
@@ -325,8 +317,7 @@ def _refused(move: Move, call: Call, outcome: Outcome) -> None:
         move.fields["intent"] = msgspec.structs.replace(intent, again=True)
         move.later(pause, code, outcome.message)
         return
-    if call.failed is not None:
-        move.remember(call.failed(move.book, move.view(), outcome))
+    move.remember(move.settle(outcome))
     move.fail(code, outcome.message)
 
 
@@ -393,6 +384,18 @@ def _held(book: Book, command: Step | Intend | Conclude | Fail | Halt) -> Move:
             got=[command.step, command.fence],
         )
     return Move(book, run)
+
+
+def _call(move: Move) -> Call:
+    """The call that the run is at. Errors: `InvalidTransition`."""
+    if not isinstance(move.at, Call):
+        raise _not_now(move, "no call")
+    return move.at
+
+
+def _timed_out(move: Move) -> Progress:
+    move.fail("timed_out", "The whole way took too long.")
+    return move.save()
 
 
 def _not_now(move: Move, got: str) -> InvalidTransition:

@@ -14,7 +14,7 @@ from khata.engine.reading import records, select
 from khata.engine.records import spec
 from khata.engine.sagas.model import ENDED, PRIORITIES, SagaRun, Schedule
 from khata.engine.sagas.registry import Sagas
-from khata.engine.tables import table_of
+from khata.engine.tables import BOOKS, table_of
 from khata.errors import KhataError, UnknownSaga
 
 _SAGAS: Final = table_of(SagaRun)
@@ -32,9 +32,17 @@ def watching(tell: Callable[[], None]) -> Callable[[Batch], None]:
     return watch
 
 
-def due(view: View, known: list[tuple[str, int]], most: int) -> list[str]:
-    """Up to `most` runs that are due at `view.now` and free, the most urgent first."""
-    of = _SAGAS.c
+def time_of(view: View) -> Instant:
+    """The book's time, which never goes back: behind it, what is due by it is due."""
+    head = view.row(sa.select(BOOKS.c.at).where(BOOKS.c.id == view.book_id))
+    return view.now if head is None else max(view.now, int(head.at))
+
+
+def due(view: View, sagas: Sagas, most: int) -> list[str]:
+    """Up to `most` runs that are due and free, the most urgent first."""
+    of, now = _SAGAS.c, time_of(view)
+    full = _full(view, sagas, now)
+    known = [(name, version) for name, version in sagas.known if name not in full]
     found: list[str] = []
     for priority in PRIORITIES:
         query = (
@@ -42,9 +50,9 @@ def due(view: View, known: list[tuple[str, int]], most: int) -> list[str]:
             .where(
                 of.book_id == view.book_id,
                 of.priority == priority,
-                of.due_at <= view.now,
+                of.due_at <= now,
                 of.paused.is_(sa.false()),
-                sa.or_(of.worker.is_(None), of.lease_until <= view.now),
+                sa.or_(of.worker.is_(None), of.lease_until <= now),
                 sa.tuple_(of.name, of.version).in_(known),
             )
             .order_by(of.due_at)
@@ -54,6 +62,23 @@ def due(view: View, known: list[tuple[str, int]], most: int) -> list[str]:
         if len(found) >= most:
             break
     return found
+
+
+def _full(view: View, sagas: Sagas, now: Instant) -> set[str]:
+    """The sagas of which no more can be worked on now: their runs must not hide the others."""
+    limits: dict[str, int] = {}
+    for saga in sagas:
+        if saga.most is not None:
+            limits[saga.name] = max(saga.most, limits.get(saga.name, 0))
+    if not limits:
+        return set()
+    of = _SAGAS.c
+    query = (
+        sa.select(of.slot, sa.func.count().label("taken"))
+        .where(of.book_id == view.book_id, of.slot.in_(sorted(limits)), of.lease_until > now)
+        .group_by(of.slot)
+    )
+    return {row.slot for row in view.rows(query) if row.taken >= limits[row.slot]}
 
 
 def next_due(view: View) -> Instant | None:
@@ -76,10 +101,10 @@ def next_due(view: View) -> Instant | None:
 
 
 def schedules(view: View) -> list[Schedule]:
-    """The schedules that are due at `view.now`, or have never been planned."""
-    of = _SCHEDULES.c
+    """The schedules that are due, or have never been planned."""
+    of, now = _SCHEDULES.c, time_of(view)
     query = select(view, Schedule).where(
-        of.enabled.is_(sa.true()), sa.or_(of.next_at.is_(None), of.next_at <= view.now)
+        of.enabled.is_(sa.true()), sa.or_(of.next_at.is_(None), of.next_at <= now)
     )
     return records(view, Schedule, query.order_by(of.name))
 

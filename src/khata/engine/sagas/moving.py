@@ -14,13 +14,14 @@ import msgspec
 from khata.base.clock import SECOND, Instant
 from khata.engine.book import Book
 from khata.engine.sagas.model import ENDED, NEEDS_A_PERSON, SagaRun, Status
-from khata.engine.sagas.outcome import Intent
+from khata.engine.sagas.outcome import Intent, Outcome
 from khata.engine.sagas.registry import Flow
 from khata.engine.sagas.steps import IMPOSSIBLE, NOTHING, Approval, Call, Delay, Run, Wait
 
-_MOST_TEXT: Final = 500
+MOST_TEXT: Final = 500
 _RELEASED: Final = {"worker": None, "lease_until": None, "slot": None}
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
+_plainly: Final = msgspec.json.Encoder().encode
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -75,7 +76,7 @@ class Move:
     def remember(self, remembered: Mapping[str, Any] | None) -> None:
         """Merge what a step gives into the run's data."""
         if remembered:
-            self.data = {**self.data, **remembered}
+            self.data = {**self.data, **plain(remembered)}
 
     def save(self) -> Progress:
         """Write the row as it now is."""
@@ -93,6 +94,20 @@ class Move:
         what = self.flow.undo_of(run.step) if backward else self.flow.steps[run.step]
         does = "call" if isinstance(what, Call) else "step"
         return Progress(run.id, run.status, run.step, run.fence, True, does, run.intent)
+
+    @property
+    def at(self) -> object:
+        """The step that the run is at, or on the way back its undo."""
+        backward = self.run.status in _BACKWARD
+        return self.flow.undo_of(self.step) if backward else self.flow.steps.get(self.step)
+
+    def settle(self, outcome: Outcome) -> Mapping[str, Any] | None:
+        """What a call's own functions make of its final outcome: the effects, in this command."""
+        call = self.at
+        assert isinstance(call, Call)
+        if outcome.status == "done":
+            return call.done(self.book, self.view(), outcome.data) if call.done else None
+        return call.failed(self.book, self.view(), outcome) if call.failed else None
 
     # ── forward ──────────────────────────────────────────────────────────────────────
 
@@ -137,6 +152,21 @@ class Move:
             name = self.flow.after[name]
         self.end("completed")
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the whole way has taken too long, and can still be undone."""
+        run = self.run
+        return (
+            run.deadline is not None
+            and run.deadline <= self.book.now
+            and run.status in {"running", "waiting"}
+            and (run.intent is None or run.intent.again)
+            and self._can_go_back()
+        )
+
+    def _can_go_back(self) -> bool:
+        return all(self.flow.undo_of(name) != IMPOSSIBLE for name in self.done)
+
     def look(self) -> None:
         """Look again whether the step that the run waits at is over."""
         step = self.flow.steps[self.step]
@@ -180,7 +210,9 @@ class Move:
 
     def _wait(self, step: Wait | Delay | Approval, *, again: bool = False) -> None:
         self.status = "waiting"
-        due = [at for at in (self._timeout(step), self.run.deadline) if at is not None]
+        # past what cannot be undone the deadline binds no more
+        deadline = self.run.deadline if self._can_go_back() else None
+        due = [at for at in (self._timeout(step), deadline) if at is not None]
         topic = step.topic(self.view()) if isinstance(step, Wait) and step.topic else None
         self.fields |= {"due_at": min(due, default=None), "topic": topic, **_RELEASED}
         if not again:
@@ -190,18 +222,19 @@ class Move:
 
     def fail(self, code: str, message: str) -> None:
         """The step has failed for good: undo what was done, if it can be undone."""
-        self.note("failed", self.step, {"code": code, "message": message[:_MOST_TEXT]})
-        self.fields |= {"code": code, "message": message[:_MOST_TEXT], "intent": None}
-        self.undo_all(code)
+        self.note("failed", self.step, {"code": code, "message": message[:MOST_TEXT]})
+        self.fields |= {"code": code, "message": message[:MOST_TEXT], "intent": None}
+        self.undo_all(self.run.cause or code)
 
-    def later(self, pause: Instant, code: str, message: str) -> None:
-        """The step has failed for now: try again after a pause."""
-        self.note("failed", self.step, {"code": code, "again_in_ms": pause // 1000})
+    def later(self, pause: Instant, code: str, message: str, *, counts: bool = True) -> None:
+        """The step has failed for now: try again after a pause. `counts`: as one of its tries."""
+        if counts or self.run.code != code:
+            self.note("failed", self.step, {"code": code, "again_in_ms": pause // 1000})
         self.fields |= {
-            "attempt": self.run.attempt + 1,
+            "attempt": self.run.attempt + counts,
             "due_at": self.book.now + pause,
             "code": code,
-            "message": message[:_MOST_TEXT],
+            "message": message[:MOST_TEXT],
             **_RELEASED,
         }
 
@@ -209,7 +242,7 @@ class Move:
         """A person must decide."""
         backward = self.status in {"compensating", "compensation_stuck"}
         self.status = "compensation_stuck" if backward else "stuck"
-        message = message[:_MOST_TEXT]
+        message = message[:MOST_TEXT]
         self.note("stuck", self.step, {"code": code, "message": message})
         self.fields |= {"code": code, "message": message, "due_at": None, **_RELEASED}
         self.fields["fence"] = self.run.fence + 1
@@ -297,7 +330,13 @@ def _let_next(book: Book, ended: SagaRun) -> None:
     # one that was called off while it was queued leaves the first one where it is
     if queued and len(queued) == len(others):
         first = min(queued, key=lambda run: (-run.priority, run.started_at, len(run.id), run.id))
-        book.change(first, status="running", due_at=book.now)
+        book.change(first, status="running", step_at=book.now, due_at=book.now)
+
+
+def plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data as it will be read again: a step must not see more of it before than after."""
+    found: dict[str, Any] = msgspec.json.decode(_plainly(data))
+    return found
 
 
 def is_open(run: SagaRun) -> bool:
@@ -308,13 +347,6 @@ def is_open(run: SagaRun) -> bool:
 def needs_a_person(run: SagaRun) -> bool:
     """Whether nothing happens before a person decides."""
     return run.status in NEEDS_A_PERSON
-
-
-def call_of(flow: Flow, run: SagaRun) -> Call:
-    """The call that the run is at: a step forward, or the undo of one."""
-    found = flow.undo_of(run.step) if run.status in _BACKWARD else flow.steps[run.step]
-    assert isinstance(found, Call)
-    return found
 
 
 _BACKWARD: Final = ("compensating", "compensation_stuck")

@@ -18,6 +18,7 @@ from khata.engine.sagas.model import Schedule
 from khata.errors import Invalid
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIELDS: Final = 5
 
 
 def following(cron: str, zone: str, after: Instant) -> Instant | None:
@@ -25,20 +26,30 @@ def following(cron: str, zone: str, after: Instant) -> Instant | None:
 
     Errors: `Invalid` for an expression or a zone that makes no sense.
     """
+    if len(cron.split()) != _FIELDS:
+        raise _no_cron(cron)
     try:
         start = datetime.fromtimestamp(after // SECOND, ZoneInfo(zone))
-        moment = next(CronSim(cron, start), None)
+        # when an hour comes twice, the iterator may begin in the first of the two
+        for moment in CronSim(cron, start):
+            instant = int((moment - _EPOCH).total_seconds()) * SECOND
+            if instant > after:
+                return instant
     except CronSimError:
-        raise Invalid(
-            f"{cron[:60]!r} is not a cron expression.",
-            expected="minute hour day month weekday, such as 0 2 * * *",
-            got=cron[:60],
-        ) from None
+        raise _no_cron(cron) from None
     except (KeyError, ValueError, OSError):
         raise Invalid(
             f"{zone[:60]!r} is not a time zone.", expected="such as Asia/Dhaka", got=zone[:60]
         ) from None
-    return None if moment is None else int((moment - _EPOCH).total_seconds()) * SECOND
+    return None
+
+
+def _no_cron(cron: str) -> Invalid:
+    return Invalid(
+        f"{cron[:60]!r} is not a cron expression.",
+        expected="minute hour day month weekday, such as 0 2 * * *",
+        got=cron[:60],
+    )
 
 
 def firing(schedule: Schedule, now: Instant) -> Fire:

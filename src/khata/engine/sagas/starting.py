@@ -11,7 +11,7 @@ from khata.base.clock import SECOND
 from khata.base.money import Money
 from khata.engine.book import Book
 from khata.engine.sagas.model import PRIORITIES, SagaRun
-from khata.engine.sagas.moving import Move
+from khata.engine.sagas.moving import Move, plain
 from khata.errors import Invalid
 
 _MOST_DATA: Final = 16_000
@@ -55,7 +55,7 @@ def start(
         "queued" if queued else "running",
         flow.first,
         0,
-        dict(data),
+        plain(data),
         [],
         None,
         None,

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 import structlog
@@ -34,19 +34,34 @@ from khata.engine.sagas.commands import (
     Claim,
     Conclude,
     Fail,
+    Fire,
     Halt,
     Intend,
     Release,
     Renew,
     Step,
 )
-from khata.engine.sagas.moving import Progress
+from khata.engine.sagas.moving import MOST_TEXT, Progress
 from khata.engine.sagas.outcome import Intent, Outcome
 from khata.engine.sagas.planning import firing
 from khata.engine.sagas.registry import Sagas
-from khata.errors import Broken, KhataError, LeaseLost
+from khata.errors import (
+    Broken,
+    Closing,
+    DatabaseUnavailable,
+    KhataError,
+    LeaseLost,
+    Overloaded,
+    StorageFull,
+    Timeout,
+)
 
 log = structlog.get_logger("khata.sagas")
+
+_AWAY: Final = (Closing, DatabaseUnavailable, Overloaded, StorageFull, Timeout)
+"""What a book says when it could not even decide; whatever else is refused, a step refused."""
+_SCHEDULE_SECONDS: Final = 60.0
+_MOST_CLAIMED: Final = 1000
 
 
 class Caller(Protocol):
@@ -123,6 +138,7 @@ class Worker:
         self._callers = callers
         self._sagas: Sagas = book.verbs.sagas
         self._claiming = threading.Lock()
+        self._spoilt: dict[str, float] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         with book.view() as view:
@@ -137,6 +153,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to work, in threads of its own."""
+        self._stop.clear()
         for number in range(self.options.lanes):
             lane = Lane(self, f"{self.name}/{number}")
             thread = threading.Thread(target=lane.run, args=(self._stop,), name=f"khata-{number}")
@@ -172,7 +189,7 @@ class Worker:
         """Runs that are the lane's now."""
         with self._claiming:
             with self._book.view() as view:
-                found = due.due(view, self._sagas.known, most)
+                found = due.due(view, self._sagas, min(most, _MOST_CLAIMED))
             if not found:
                 return []
             command = Claim(name, found, self.options.lease_seconds)
@@ -185,14 +202,31 @@ class Worker:
         return runs
 
     def fire(self) -> int:
-        """Start what schedules are for that are due; how many commands that took."""
+        """Start what schedules are for that are due; how many commands that took.
+
+        One that cannot be fired is left alone for a minute, and hinders no other.
+        """
         with self._claiming:
             with self._book.view() as view:
                 found = due.schedules(view)
-                now = view.now
-            lines = [firing(schedule, now) for schedule in found]
-            self._book.submit_many(lines, actor=WORKER)
+                now = due.time_of(view)
+            ready = time.monotonic()
+            lines: list[Fire] = []
+            for schedule in found:
+                if self._spoilt.get(schedule.name, ready) <= ready:
+                    try:
+                        lines.append(firing(schedule, now))
+                    except KhataError as error:
+                        self._spoil(schedule.name, error)
+            answers = self._book.submit_many(lines, actor=WORKER)
+        for line, answer in zip(lines, answers, strict=True):
+            if not isinstance(answer, Receipt):
+                self._spoil(line.schedule, answer)
         return len(lines)
+
+    def _spoil(self, name: str, error: KhataError) -> None:
+        log.error("schedule_refused", schedule=name, code=error.code)
+        self._spoilt[name] = time.monotonic() + _SCHEDULE_SECONDS
 
     def submit(self, lines: list[Command]) -> list[Answer]:
         """Carry out commands as the worker."""
@@ -214,10 +248,17 @@ class Worker:
                 return caller.call(intent)
             outcome = caller.ask(intent)
             # it was never made: now it is, under the same key
-            return caller.call(intent) if outcome.status == "absent" else outcome
+            return caller.call(intent) if outcome.status == "absent" else _of_a_question(outcome)
         except Exception as error:  # noqa: BLE001 - a caller's fault must not lose what may have happened
             log.error("caller_fault", to=intent.to, key=intent.key, error=type(error).__name__)  # noqa: TRY400 - its text may hold what must not be logged
             return Outcome("unknown", code="caller_fault", message="The call failed inside Khata.")
+
+
+def _of_a_question(outcome: Outcome) -> Outcome:
+    """Who is too busy to answer a question has said nothing of the call itself."""
+    if outcome.status != "busy":
+        return outcome
+    return msgspec.structs.replace(outcome, status="unknown")
 
 
 def _nothing(_: Progress) -> None:
@@ -302,12 +343,15 @@ class Lane:
     def _leave(self) -> None:
         """Finish the calls, then give everything back."""
         assert self._pool is not None
-        self._pool.shutdown()
+        # what has not begun is not begun any more: others ask first whether it was made
+        self._pool.shutdown(cancel_futures=True)
         held = [run.saga for run in self._active] + list(self._calling)
         try:
             while self._calling and not self._made.empty():
                 self._active.clear()
                 self._round()
+                if self._interrupted is not None:
+                    break
             if held:
                 self._worker.submit([Release(self._name, held)])
         except KhataError as error:
@@ -325,10 +369,11 @@ class Lane:
         self._active = []
         self._interrupted = None
         self._worker.tally.steps += len(moves)
-        reports = self._submit(moves)
+        count = len(moves)
         # what the book refused, the book is told, and decides what follows
-        self._submit(reports)
-        return len(moves) + len(reports)
+        while moves := self._submit(moves):
+            count += len(moves)
+        return count
 
     def _submit(self, moves: list[tuple[Progress, Command]]) -> list[tuple[Progress, Command]]:
         """Carry commands out; what has to be reported of those that were refused."""
@@ -360,7 +405,15 @@ class Lane:
         if self._pool is None:
             self._made.put((held, self._worker.make(intent)))
         else:
-            self._pool.submit(lambda: self._made.put((held, self._worker.make(intent))))
+            self._pool.submit(self._make, held, intent)
+
+    def _make(self, held: Progress, intent: Intent) -> None:
+        """In a thread of the pool: whatever happens there, the lane hears of it."""
+        outcome = Outcome("unknown", code="caller_fault", message="The call was broken off.")
+        try:
+            outcome = self._worker.make(intent)
+        finally:
+            self._made.put((held, outcome))
 
     def _take_made(self, seconds: float) -> None:
         """Wait a little for a call to end."""
@@ -371,7 +424,7 @@ class Lane:
 
     def _refused(self, held: Progress, command: Command, error: KhataError) -> Command | None:
         """What the book is to be told of a refusal; None when there is nothing to tell."""
-        if error.retryable:
+        if isinstance(error, _AWAY):
             self._interrupted = error
             log.warning("step_interrupted", saga=held.saga, step=held.step, code=error.code)
             if isinstance(command, Conclude):
@@ -382,13 +435,18 @@ class Lane:
             return None
         if isinstance(error, LeaseLost):
             return None
-        what = (held.saga, held.step, held.fence, error.code, error.message)
-        if isinstance(error, Broken) or isinstance(command, Conclude):
+        if isinstance(command, Halt):
+            log.error("report_refused", saga=held.saga, step=held.step, code=error.code)
+            return None
+        what = (held.saga, held.step, held.fence, error.code, _clean(error.message))
+        if isinstance(error, Broken) or isinstance(command, Conclude | Fail):
             self._worker.tally.faults += 1
             log.error("saga_fault", saga=held.saga, step=held.step, code=error.code)
             return Halt(*what)
-        if isinstance(command, Fail | Halt):
-            log.error("report_refused", saga=held.saga, step=held.step, code=error.code)
-            return None
         self._worker.tally.failures += 1
-        return Fail(*what, retryable=False)
+        return Fail(*what, retryable=error.retryable)
+
+
+def _clean(text: str) -> str:
+    """A message as every journal and database can hold it, whatever a step wrote in it."""
+    return text[:MOST_TEXT].encode("utf-8", "replace").decode().replace("\0", "?")
