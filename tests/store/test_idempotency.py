@@ -39,6 +39,7 @@ from khata.engine import reading
 from khata.engine.accounts import VelocityLimit
 from khata.engine.committer import Limits
 from khata.errors import Invalid, InvalidKey, KeyReused
+from khata.testing import VirtualClock
 from tests.builders import (
     ADMIN,
     ALICE,
@@ -53,7 +54,9 @@ from tests.builders import (
     owner,
     refused,
 )
+from tests.everything import OWN, VAULT, everything
 
+LONG_WAYS = {"sagas", "payments", "payouts", "bookings", "webhooks"}
 PAY = Transfer(ALICE, BOB, bdt("1.00"))
 CREDIT = {"kind": "wallets.credit", "wallet": ALICE, "amount": {"amount": "3", "currency": "BDT"}}
 
@@ -127,7 +130,8 @@ def test_every_command_is_answered_alike_for_ever(database_url):
     with a_book(database_url, clock=Clock()) as book:
         answers = every_command(book)
         verbs = {verb.kind for verb in book.verbs}
-        assert {command.__struct_config__.tag for _, command, *_ in answers} == verbs
+        given = {command.__struct_config__.tag for _, command, *_ in answers}
+        assert given == {kind for kind in verbs if kind.partition(".")[0] not in LONG_WAYS}
         head = book.query(reading.head)
     with Khata.open(database_url) as book:
         for key, command, who, receipt in answers:
@@ -135,6 +139,31 @@ def test_every_command_is_answered_alike_for_ever(database_url):
             assert again == msgspec.structs.replace(receipt, replayed=True)
         assert book.query(reading.head) == head
         assert discrepancies(book) == []
+
+
+def test_a_whole_journal_is_answered_alike_for_ever(database_url):
+    """Every command of sagas, payments, payouts, bookings and webhooks, worker's ones included."""
+    clock = VirtualClock()
+    options = {"clock": clock, "vault": VAULT, "sagas": [OWN]}
+    with Khata.open(database_url, migrate=True, **options) as book:
+        everything(book, clock)
+        verbs = {verb.kind for verb in book.verbs if verb.kind.partition(".")[0] in LONG_WAYS}
+        head = book.query(reading.head)
+        rows = [row for start in range(0, head.seq, 1000) for row in page(book, start)]
+        assert verbs <= {row.kind for row in rows}
+    with Khata.open(database_url, **options) as book:
+        for row in rows:
+            command, who = book.verbs.read(row.command), actor(row.actor)
+            again = book.submit(command, key=row.key, actor=who)
+            assert (again.seq, again.at, again.replayed) == (row.seq, row.at, True)
+            assert msgspec.json.encode(again.result).decode() == row.result
+        assert book.query(reading.head) == head
+        assert discrepancies(book) == []
+
+
+def page(book, start):
+    """A thousand rows of the journal."""
+    return book.query(reading.journal, after=start, limit=1000)
 
 
 def test_fifty_callers_with_one_key_move_money_once(database_url):

@@ -1,0 +1,239 @@
+"""A story in which every command of sagas, payments, payouts, bookings and webhooks is given once.
+
+For what must hold for all commands and all tables: that each is answered alike for ever, that no
+cell can be touched unnoticed, that the whole journal runs again.
+"""
+
+from khata.base.actor import WORKER, actor
+from khata.domain import bookings, ledger, payments, payouts, sagas, setup, wallets, webhooks
+from khata.domain.payments import ProviderEvent
+from khata.domain.webhooks.rules import delivery_id
+from khata.edge.sealing import sealed_bank_account
+from khata.engine.sagas import NOTHING, Approval, Call, Local, Saga, Wait
+from khata.engine.sagas.commands import Release, Renew
+from khata.engine.sagas.worker import Worker
+from khata.engine.vault import Vault
+from khata.errors import SameAccount
+from khata.testing import ScriptedCaller, finish
+from tests.builders import bdt
+from tests.payers import SANDBOX
+
+VAULT = Vault([Vault.new_key()])
+MITU, RAFIQ = actor("finance:mitu"), actor("admin:rafiq")
+EVE, EVES = "eve/personal/BDT", "eve/partner/BDT"
+
+
+def nothing(book, run):
+    """No effect."""
+
+
+def fragile(book, run):
+    """A fault, unless it was mended; a refusal, if it is to be one."""
+    if run.data.get("refuse"):
+        raise SameAccount("No.")
+    if not run.data.get("mended"):
+        raise ZeroDivisionError
+
+
+def receipt(book, run):
+    """What was signalled."""
+    return run.data.get("signals", {}).get("receipt")
+
+
+OWN = Saga(
+    "own",
+    1,
+    [
+        Local(name="begin", do=nothing, undo=nothing),
+        Call(name="ask", to="world", request=lambda book, run: {"n": 1}, undo=NOTHING),
+        Wait(name="receipt", ready=receipt),
+        Approval(name="yes"),
+        Local(name="fragile", do=fragile, undo=NOTHING),
+    ],
+)
+"""A saga in which everything that people decide about can come to pass."""
+
+
+def answer(intent):
+    """What a provider says that does all it is asked for."""
+    asked = intent.request
+    ends = {"charge": "paid", "refund": "succeeded", "payout": "processing"}
+    known = {name: asked[name] for name in ("amount", "currency") if name in asked}
+    return {"id": f"at-{intent.key}", "status": ends.get(asked.get("op"), "done"), **known}
+
+
+class Story:
+    """Gives commands one after the other, and works sagas off in between."""
+
+    def __init__(self, book, clock):
+        self.book = book
+        self._clock = clock
+        self._callers = {"providers": ScriptedCaller(answer), "world": ScriptedCaller()}
+
+    def do(self, command, who=RAFIQ):
+        """Its result."""
+        return self.book.submit(command, actor=who).result
+
+    def work(self, seconds=60):
+        """Let workers do what is due."""
+        finish(self.book, self._callers, self._clock, until_seconds=seconds)
+
+    def told(self, kind, thing, **more):
+        """What the provider says."""
+        return ProviderEvent(f"evt-{kind}-{thing}", "sandbox", kind, thing, **more)
+
+
+def everything(book, clock):
+    """The whole story. The book knows `OWN`, and `clock` is a `VirtualClock`."""
+    story = Story(book, clock)
+    for kind in ("personal", "partner", "host"):
+        story.do(wallets.OpenWallet("eve", "BDT", kind))
+    story.do(wallets.Credit(EVE, bdt("1000.00")))
+    story.do(setup.Set("providers", SANDBOX))
+    people_decide(story)
+    clocks_and_leases(story)
+    pay_and_refund(story)
+    pay_out(story)
+    book_a_stay(story)
+    hear_and_tell(story)
+
+
+def people_decide(story):
+    """Start, signal, approve, fail, halt, and every verb of an operator."""
+    started = [story.do(sagas.StartSaga("own", {}), MITU).id for _ in range(6)]
+    refused = story.do(sagas.StartSaga("own", {"refuse": True}), MITU).id
+    story.do(sagas.PauseSaga(started[5], "looking"))
+    story.work()
+    story.do(sagas.ResumeSaga(started[5], "fine"))
+    story.do(sagas.CancelSaga(started[5], "not wanted"))
+    for name in (*started[:5], refused):
+        story.do(sagas.SignalSaga(name, "receipt", {"number": "7"}))
+    story.work()
+    for name in (*started[:5], refused):
+        story.do(sagas.ApproveSaga(name, approved=True, reason="fine"))
+    story.work()
+    story.do(sagas.RetrySaga(started[0], "mended", {"mended": True}))
+    story.do(sagas.SkipStep(started[1], "not needed"))
+    story.do(sagas.ResolveSaga(started[2], "done", "seen", "by hand"))
+    story.do(sagas.CompensateSaga(started[3], "call it off"))
+    story.work()
+
+
+def clocks_and_leases(story):
+    """A schedule that fires, and a lease that is renewed and given back."""
+    story.do(sagas.ScheduleSaga("nightly", "0 2 * * *", "own"))
+    story.work(86_400)
+    story.do(sagas.UnscheduleSaga("nightly", "no more"))
+    held = story.do(sagas.StartSaga("own", {})).id
+    Worker(story.book, {}).claim("somebody", 10)
+    story.do(Renew("somebody", [held], 60), WORKER)
+    story.do(Release("somebody", [held]), WORKER)
+    story.work()
+
+
+def register(story, name, amount="100.00"):
+    """Something to pay."""
+    story.do(payments.RegisterPayable(name, "eve", bdt(amount), country="BD"))
+    return name
+
+
+def pay_and_refund(story):
+    """By card with a refund and a dispute, mixed twice, cancelled."""
+    card = story.do(payments.Initiate(register(story, "order/E1"), way="card", token="tok_ok")).id
+    story.work()
+    story.do(payments.RefundPayment(card, "broken", bdt("40.00")))
+    story.work()
+    charge = story.book.query(payments.payment, card).charge
+    opened = story.told("dispute.opened", "dp_1", charge=charge, amount="10.00", currency="BDT")
+    story.do(payments.Tell(opened), WORKER)
+    mixed = [
+        story.do(payments.Initiate(register(story, name), EVE, "mixed", wallet_part=bdt("60.00")))
+        for name in ("order/E2", "order/E3")
+    ]
+    story.do(payments.ConfirmTransfer(mixed[0].id, bdt("40.00"), "slip 1"), MITU)
+    story.do(payments.RejectTransfer(mixed[1].id, "never came"), MITU)
+    story.do(payments.CancelPayable(register(story, "order/E4"), "sold out"))
+    story.work()
+
+
+def pay_out(story):
+    """Accounts and payouts of every outcome."""
+    policy = {"minimum": {"BDT": "10.00"}, "provider": "sandbox"}
+    story.do(setup.Set("payouts", policy))
+    made = [
+        story.do(
+            sealed_bank_account(
+                VAULT,
+                owner="eve",
+                number=f"1234 5678 901{n}",
+                currency="BDT",
+                holder="Eve",
+                bank="Dutch-Bangla Bank",
+                country="BD",
+            )
+        ).id
+        for n in range(3)
+    ]
+    for name in made:
+        story.do(payouts.VerifyBankAccount(name, "seen"), MITU)
+    story.do(payouts.SetPrimary(made[1]))
+    sealed = [VAULT.seal("123456789010"), VAULT.seal("Eve"), VAULT.fingerprint("x")]
+    story.do(payouts.Reseal(made[0], *sealed, by="admin:rafiq"), WORKER)
+    out = [
+        story.do(payouts.InitiatePayout(EVE, bdt("20.00"), f"out-{n}", made[0])).id
+        for n in range(3)
+    ]
+    line = payouts.BatchLine(EVE, bdt("20.00"), "out-9")
+    story.do(payouts.CreatePayoutBatch("march", [line]))
+    story.work()
+    story.do(payouts.CompletePayout(out[0], "slip 2", "arrived"), MITU)
+    story.do(payouts.FailPayout(out[1], "called off", "the bank says so"), MITU)
+    story.do(ledger.FreezeAccount(EVE, "odd"))
+    about = story.book.query(payouts.payout, out[2])
+    back = story.told("payout.returned", about.provider_id, reference=out[2])
+    story.do(payouts.TellPayout(back), WORKER)
+    story.do(payouts.GiveBack(out[2], "another wallet", EVES), MITU)
+    story.do(ledger.UnfreezeAccount(EVE, "fine"))
+    story.do(payouts.BlockBankAccount(made[1], "odd"), MITU)
+    story.do(payouts.RemoveBankAccount(made[2]))
+    story.work()
+
+
+def book_a_stay(story):
+    """Booked, paid, over, complained of; and one that is cancelled."""
+    for ref in ("B1", "B2"):
+        made = bookings.CreateBooking(ref, "eve", "eve", bdt("100.00"), 500, country="BD")
+        story.do(made)
+    story.do(bookings.PayBooking("B1", way="card", token="tok_ok"))
+    story.work()
+    story.do(bookings.CompleteBooking("B1"))
+    story.work()
+    story.do(bookings.RefundBooking("B1", "no hot water", bdt("10.00")))
+    story.do(bookings.CancelBooking("B2", "changed plans"))
+    story.work()
+
+
+def hear_and_tell(story):
+    """The inbox with its decisions, and an endpoint with its own."""
+    story.do(webhooks.Reject("sandbox", "invalid_signature", "203.0.113.7"), WORKER)
+    received = [
+        story.do(
+            webhooks.Receive(
+                "sandbox", f"evt_{n}", "moon.risen", "0" * 64, sealed=False, body="e30="
+            ),
+            WORKER,
+        ).id
+        for n in range(2)
+    ]
+    for name in received:
+        story.do(webhooks.Process(name, 0), WORKER)
+    story.do(webhooks.RetryItem(received[0], "again"))
+    story.do(webhooks.DiscardItem(received[1], "not ours"))
+    secret = VAULT.seal("whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0ISE=")
+    made = story.do(webhooks.AddEndpoint("https://example.org/hooks", ["payment.*"], secret)).id
+    story.do(webhooks.ChangeEndpoint(made, events=["*"]))
+    story.do(webhooks.RotateSecret(made, VAULT.seal("whsec_YW5vdGhlciBzZWNyZXQgYW5vdGhlcg==")))
+    story.do(webhooks.Replay(made, 1, 5, "they were down"))
+    story.do(webhooks.DisableEndpoint(made, "gone"))
+    story.do(webhooks.EnableEndpoint(made, "back"))
+    story.do(webhooks.Resend(delivery_id(1, 0, made), "lost"))
