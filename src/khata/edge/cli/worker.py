@@ -36,7 +36,7 @@ def worker(
         list[str] | None,
         Parameter(negative="", help="A book to work for, several times. [env: KHATA_BOOK]"),
     ] = None,
-    lanes: Annotated[int, Parameter(help="Threads that move sagas, for each book.")] = 2,
+    lanes: Annotated[int, Parameter(help="Threads that move sagas, for each book.")] = 1,
     capacity: Annotated[int, Parameter(help="Sagas held at once, for each book.")] = 256,
 ) -> int:
     """Work sagas off until it is told to stop; then finish what is under way, and give it back.

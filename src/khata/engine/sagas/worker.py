@@ -107,7 +107,7 @@ class Options(msgspec.Struct, frozen=True):
     """
 
     capacity: int = 256
-    lanes: int = 2
+    lanes: int = 1
     calls: int = 16
     lease_seconds: int = 30
     poll_seconds: float = 0.2
@@ -138,6 +138,7 @@ class Worker:
         self._callers = callers
         self._sagas: Sagas = book.verbs.sagas
         self._claiming = threading.Lock()
+        self._sought: set[str] = set()
         self._spoilt: dict[str, float] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -187,15 +188,34 @@ class Worker:
 
     def claim(self, name: str, most: int) -> list[Progress]:
         """Runs that are the lane's now."""
+        claim = self.seek(name, most)
+        if claim is None:
+            return []
+        try:
+            (answer,) = self.submit([claim])
+            return self.claimed(claim, answer)
+        finally:
+            self.sought(claim)
+
+    def seek(self, name: str, most: int) -> Claim | None:
+        """What a lane may ask to have, none of which another lane is asking for; then `sought`."""
         with self._claiming:
+            wanted = min(most + len(self._sought), _MOST_CLAIMED)
             with self._book.view() as view:
-                found = due.due(view, self._sagas, min(most, _MOST_CLAIMED))
-            if not found:
-                return []
-            command = Claim(name, found, self.options.lease_seconds)
-            (answer,) = self._book.submit_many([command], actor=WORKER)
+                found = due.due(view, self._sagas, wanted)
+            found = [saga for saga in found if saga not in self._sought][:most]
+            self._sought.update(found)
+        return Claim(name, found, self.options.lease_seconds) if found else None
+
+    def sought(self, claim: Claim) -> None:
+        """The claim was answered, or came to nothing."""
+        with self._claiming:
+            self._sought.difference_update(claim.sagas)
+
+    def claimed(self, claim: Claim, answer: Answer) -> list[Progress]:
+        """The runs that a claim was granted."""
         if not isinstance(answer, Receipt):
-            log.warning("claim_failed", worker=name, code=answer.code)
+            log.warning("claim_failed", worker=claim.worker, code=answer.code)
             return []
         runs: list[Progress] = answer.result.runs
         self.tally.claimed += len(runs)
@@ -252,6 +272,10 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a caller's fault must not lose what may have happened
             log.error("caller_fault", to=intent.to, key=intent.key, error=type(error).__name__)  # noqa: TRY400 - its text may hold what must not be logged
             return Outcome("unknown", code="caller_fault", message="The call failed inside Khata.")
+
+
+Move = tuple[Progress, Command]
+"""A run that is held, and what moves it."""
 
 
 def _of_a_question(outcome: Outcome) -> Outcome:
@@ -321,20 +345,20 @@ class Lane:
         moved = worker.moved
         now = time.monotonic()
         room = options.capacity // options.lanes - len(self._active) - len(self._calling)
+        claim = None
         if room > 0 and (moved.is_set() or now >= self._look_at):
             moved.clear()
             if now >= self._look_at:
                 worker.fire()
                 self._look_at = now + options.poll_seconds
-            claimed = worker.claim(self._name, room)
-            self._active += claimed
-            if len(claimed) == room:
+            claim = worker.seek(self._name, room)
+            if claim is not None and len(claim.sagas) == room:
                 moved.set()
         if self._calling and now >= self._renew_at:
             worker.renew(self._name, list(self._calling.values()))
             self._renew_at = now + options.lease_seconds / 3
-        if self._active or not self._made.empty():
-            self._round()
+        if claim is not None or self._active or not self._made.empty():
+            self._round(claim)
         elif self._calling:
             self._take_made(options.poll_seconds / 10)
         else:
@@ -359,9 +383,12 @@ class Lane:
 
     # ── a round ──────────────────────────────────────────────────────────────────────
 
-    def _round(self) -> int:
-        """The next command of every run that is held, in one go; how many that were."""
-        moves: list[tuple[Progress, Command]] = [(held, self._next(held)) for held in self._active]
+    def _round(self, claim: Claim | None = None) -> int:
+        """The next command of every run that is held, in one go; how many that were.
+
+        `claim`: goes with them, so that it costs no commit of its own.
+        """
+        moves: list[Move] = [(held, self._next(held)) for held in self._active]
         while not self._made.empty():
             held, outcome = self._made.get()
             self._calling.pop(held.saga, None)
@@ -370,14 +397,24 @@ class Lane:
         self._interrupted = None
         self._worker.tally.steps += len(moves)
         count = len(moves)
+        moves = self._submit(moves, claim)
         # what the book refused, the book is told, and decides what follows
-        while moves := self._submit(moves):
+        while moves:
             count += len(moves)
+            moves = self._submit(moves)
         return count
 
-    def _submit(self, moves: list[tuple[Progress, Command]]) -> list[tuple[Progress, Command]]:
+    def _submit(self, moves: list[Move], claim: Claim | None = None) -> list[Move]:
         """Carry commands out; what has to be reported of those that were refused."""
-        answers = self._worker.submit([command for _, command in moves]) if moves else []
+        commands = [command for _, command in moves]
+        if claim is None:
+            answers = self._worker.submit(commands)
+        else:
+            try:
+                granted, *answers = self._worker.submit([claim, *commands])
+            finally:
+                self._worker.sought(claim)
+            self._active += self._worker.claimed(claim, granted)
         reports = []
         for (held, command), answer in zip(moves, answers, strict=True):
             if isinstance(answer, Receipt):
