@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
@@ -75,6 +76,7 @@ Line = Command | tuple[str, Command]
 
 _SWITCH_SECONDS: Final = 0.0001
 _PATIENCE: Final = 60.0
+_MOST_FRESH: Final = 10_000
 
 
 class Khata:
@@ -100,9 +102,15 @@ class Khata:
         """What the keys of this book's calls begin with: no other book of any database has it."""
         self.vault = vault
         self.moved = threading.Event()
-        """Set whenever a saga was started or moved: what its workers wait for."""
+        """Set whenever a saga was started or may be due: what its workers wait for."""
+        self.fresh: deque[str] = deque(maxlen=_MOST_FRESH)
+        """Sagas that were started here and that no worker of this process has looked at."""
         self.writer = Writer(
-            verbs, lambda: database.store(book_id), clock, limits, machine.watching(self.moved.set)
+            verbs,
+            lambda: database.store(book_id),
+            clock,
+            limits,
+            machine.watching(self.moved, self.fresh),
         )
 
     @classmethod

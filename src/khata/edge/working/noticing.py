@@ -37,6 +37,7 @@ class Noticing:
         self.clock = book.clock
         self.verbs = book.verbs
         self.moved = book.moved
+        self.fresh = book.fresh
         self._inner = book
         self._alerts = alerts
         self._stuck: list[str] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -22,12 +24,15 @@ _SCHEDULES: Final = table_of(Schedule)
 _MOST_NAMED: Final = 20
 
 
-def watching(tell: Callable[[], None]) -> Callable[[Batch], None]:
-    """What tells when a batch started or moved a saga."""
+def watching(moved: threading.Event, fresh: deque[str]) -> Callable[[Batch], None]:
+    """What notes the runs that a batch started, and tells that something may be due."""
 
     def watch(batch: Batch) -> None:
-        if any(address[0] is SagaRun for address in (*batch.new, *batch.full)):
-            tell()
+        started = [key for cls, key in batch.new if cls is SagaRun]
+        fresh.extend(started)
+        # what became due by a change is in an index, so its row was written in full
+        if started or any(cls is SagaRun for cls, _ in batch.full):
+            moved.set()
 
     return watch
 

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -61,6 +62,7 @@ log = structlog.get_logger("khata.sagas")
 _AWAY: Final = (Closing, DatabaseUnavailable, Overloaded, StorageFull, Timeout)
 """What a book says when it could not even decide; whatever else is refused, a step refused."""
 _SCHEDULE_SECONDS: Final = 60.0
+_GLANCE_SECONDS: Final = 0.02
 _MOST_CLAIMED: Final = 1000
 
 
@@ -81,6 +83,7 @@ class OpenBook(Protocol):
     clock: Clock
     verbs: Verbs
     moved: threading.Event
+    fresh: deque[str]
 
     def submit_many(self, lines: Iterable[Command], *, actor: Actor = SYSTEM) -> list[Answer]:
         """Carry out commands, each on its own."""
@@ -139,6 +142,7 @@ class Worker:
         self._sagas: Sagas = book.verbs.sagas
         self._claiming = threading.Lock()
         self._sought: set[str] = set()
+        self._behind = False
         self._spoilt: dict[str, float] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -180,6 +184,11 @@ class Worker:
         return self._book.moved
 
     @property
+    def anything_fresh(self) -> bool:
+        """Whether a saga was started in this process that nobody has looked at."""
+        return bool(self._book.fresh)
+
+    @property
     def scope(self) -> str:
         """What the keys of this book's calls begin with."""
         return self._book.scope
@@ -197,15 +206,31 @@ class Worker:
         finally:
             self.sought(claim)
 
-    def seek(self, name: str, most: int) -> Claim | None:
-        """What a lane may ask to have, none of which another lane is asking for; then `sought`."""
+    def seek(self, name: str, most: int, *, look: bool = True) -> Claim | None:
+        """What a lane may ask to have, none of which another lane is asking for; then `sought`.
+
+        `look`: ask the database, too, and not only for what was started in this process.
+        """
         with self._claiming:
-            wanted = min(most + len(self._sought), _MOST_CLAIMED)
-            with self._book.view() as view:
-                found = due.due(view, self._sagas, wanted)
-            found = [saga for saga in found if saga not in self._sought][:most]
+            fresh = [] if look or self._behind else self._fresh(most)
+            found = fresh or self._found(most)
             self._sought.update(found)
         return Claim(name, found, self.options.lease_seconds) if found else None
+
+    def _found(self, most: int) -> list[str]:
+        wanted = min(most + len(self._sought), _MOST_CLAIMED)
+        self._book.fresh.clear()
+        with self._book.view() as view:
+            found = due.due(view, self._sagas, wanted)
+        # while more is due than can be held, the most urgent must be sought among all
+        self._behind = len(found) == wanted
+        return [saga for saga in found if saga not in self._sought][:most]
+
+    def _fresh(self, most: int) -> list[str]:
+        fresh = self._book.fresh
+        if len(fresh) > most:
+            return []
+        return [fresh.popleft() for _ in range(len(fresh))]
 
     def sought(self, claim: Claim) -> None:
         """The claim was answered, or came to nothing."""
@@ -302,6 +327,7 @@ class Lane:
         self._interrupted: KhataError | None = None
         self._renew_at = 0.0
         self._look_at = 0.0
+        self._glance_at = 0.0
 
     # ── in this thread ───────────────────────────────────────────────────────────────
 
@@ -345,13 +371,17 @@ class Lane:
         moved = worker.moved
         now = time.monotonic()
         room = options.capacity // options.lanes - len(self._active) - len(self._calling)
+        idle = not self._active and self._made.empty()
+        look = now >= self._look_at or (moved.is_set() and (idle or now >= self._glance_at))
         claim = None
-        if room > 0 and (moved.is_set() or now >= self._look_at):
-            moved.clear()
+        if room > 0 and (look or worker.anything_fresh):
+            if look:
+                moved.clear()
+                self._glance_at = now + _GLANCE_SECONDS
             if now >= self._look_at:
                 worker.fire()
                 self._look_at = now + options.poll_seconds
-            claim = worker.seek(self._name, room)
+            claim = worker.seek(self._name, room, look=look)
             if claim is not None and len(claim.sagas) == room:
                 moved.set()
         if self._calling and now >= self._renew_at:
@@ -397,24 +427,26 @@ class Lane:
         self._interrupted = None
         self._worker.tally.steps += len(moves)
         count = len(moves)
-        moves = self._submit(moves, claim)
+        moves = self._submit(moves) if claim is None else self._submit_with(claim, moves)
         # what the book refused, the book is told, and decides what follows
         while moves:
             count += len(moves)
             moves = self._submit(moves)
         return count
 
-    def _submit(self, moves: list[Move], claim: Claim | None = None) -> list[Move]:
+    def _submit(self, moves: list[Move]) -> list[Move]:
         """Carry commands out; what has to be reported of those that were refused."""
-        commands = [command for _, command in moves]
-        if claim is None:
-            answers = self._worker.submit(commands)
-        else:
-            try:
-                granted, *answers = self._worker.submit([claim, *commands])
-            finally:
-                self._worker.sought(claim)
-            self._active += self._worker.claimed(claim, granted)
+        return self._took(moves, self._worker.submit([command for _, command in moves]))
+
+    def _submit_with(self, claim: Claim, moves: list[Move]) -> list[Move]:
+        try:
+            answers = self._worker.submit([claim, *(command for _, command in moves)])
+        finally:
+            self._worker.sought(claim)
+        self._active += self._worker.claimed(claim, answers[0])
+        return self._took(moves, answers[1:])
+
+    def _took(self, moves: list[Move], answers: list[Answer]) -> list[Move]:
         reports = []
         for (held, command), answer in zip(moves, answers, strict=True):
             if isinstance(answer, Receipt):
