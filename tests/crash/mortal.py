@@ -39,19 +39,42 @@ class Mortal:
         return done
 
 
+class Counted:
+    """Providers that note before which commits they were asked for something."""
+
+    def __init__(self, providers, counter):
+        self._providers = providers
+        self._counter = counter
+        self.asked = set()
+
+    def call(self, intent):
+        """Make the call."""
+        self.asked.add(self._counter[0])
+        return self._providers.call(intent)
+
+    def ask(self, intent):
+        """Ask what became of it."""
+        self.asked.add(self._counter[0])
+        return self._providers.ask(intent)
+
+
 def play(url, name, story, clock, vault, config, at=None, after=False):
-    """Play a story to its end, or until death; how many commits that took."""
+    """Play a story to its end, or until death.
+
+    How many commits that took, and before which of them the world outside was asked.
+    """
     counter = [0]
     with Khata.open(url, name, clock=clock, vault=vault) as book:
         plain = book.database.store
         book.database.store = lambda book_id: Mortal(plain(book_id), counter, at, after=after)
         with Providers([config], vault) as providers:
-            callers = {"providers": providers}
+            counted = Counted(providers, counter)
+            callers = {"providers": counted}
             story(book, lambda seconds=3600: finish(book, callers, clock, until_seconds=seconds))
-    return counter[0]
+    return counter[0], sorted(counted.asked)
 
 
 def run(url, name, story, clock, vault, config, at, after, pipe):
-    """The same in a process of its own; the count goes through the pipe, if it lives."""
+    """The same in a process of its own; the counts go through the pipe, if it lives."""
     pipe.send(play(url, name, story, clock, vault, config, at, after))
     pipe.close()
