@@ -21,13 +21,23 @@ from khata.base.actor import SYSTEM, Actor
 from khata.base.clock import Clock, system_clock
 from khata.domain import (
     access,
+    benefits,
     bookings,
+    commissions,
+    debts,
+    earnings,
+    escrow,
     holds,
+    inventory,
     khata,
     ledger,
+    loans,
+    marketplace,
     payments,
     payouts,
     setup,
+    squads,
+    trust,
     wallets,
     webhooks,
 )
@@ -66,6 +76,16 @@ _ROOMS: Final = (
     payouts.VERBS,
     bookings.VERBS,
     webhooks.VERBS,
+    commissions.VERBS,
+    debts.VERBS,
+    trust.VERBS,
+    benefits.VERBS,
+    escrow.VERBS,
+    marketplace.VERBS,
+    squads.VERBS,
+    earnings.VERBS,
+    loans.VERBS,
+    inventory.VERBS,
 )
 
 VERBS: Final = Verbs(*_ROOMS, sagas=SAGAS)

@@ -12,8 +12,15 @@ ROOMS = (
     "payouts",
     "bookings",
     "webhooks",
-    "marketplace",
+    "commissions",
+    "debts",
+    "trust",
     "benefits",
+    "escrow",
+    "marketplace",
+    "squads",
+    "earnings",
+    "loans",
     "inventory",
     "orders",
     "reconciliation",
@@ -21,7 +28,7 @@ ROOMS = (
 """The rooms of `domain/`, left to right: each may import those before it."""
 
 MAY_IMPORT = {
-    "errors": {"base"},
+    "errors": {"base", "errors"},
     "base": {"base", "errors"},
     "settings": {"base", "errors", "settings"},
     "engine": {"base", "engine", "errors", "settings"},

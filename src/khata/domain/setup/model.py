@@ -94,6 +94,7 @@ WALLET_KINDS: Final[dict[str, WalletKind]] = {
         WalletKind("rider", "Rider", 0, 0),
         WalletKind("squad", "Squad", 0, 0),
         WalletKind("host", "Host", 0, 0),
+        WalletKind("xp", "Experience", 0, 0),
     )
 }
 """The built-in wallet kinds by name. A book may define more."""

@@ -9,6 +9,7 @@ from khata.domain.wallets.commands import (
     SetOpeningBalance,
     Transfer,
     WalletState,
+    ensure_wallet,
 )
 from khata.domain.wallets.model import History, Wallet
 from khata.domain.wallets.queries import (
@@ -39,6 +40,7 @@ __all__ = [
     "WalletState",
     "WalletView",
     "balance",
+    "ensure_wallet",
     "statement",
     "transactions",
     "wallet",

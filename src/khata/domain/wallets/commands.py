@@ -113,32 +113,41 @@ class SetOpeningBalance(Command, frozen=True, tag="wallets.opening", omit_defaul
 @VERBS.handles(OpenWallet, roles=("admin", "finance", "support", "service"))
 def open_wallet(book: Book, command: OpenWallet) -> WalletState:
     """Errors: `Invalid`, `UnknownKind`, `UnknownCurrency`, `AlreadyExists`."""
-    kind = wallet_kind_of(book, command.wallet_kind)
-    if not rules.check_owner_name(command.owner):
+    wallet = _open(book, command.owner, command.wallet_kind, command.currency, command.title)
+    return state_of(wallet, book.account(wallet.account_id))
+
+
+def ensure_wallet(book: Book, owner: str, kind: str, unit: str) -> Account:
+    """The account of an owner's wallet of this kind, opened when there is none yet: from another
+    room's handler.
+
+    Errors: `Invalid`, `UnknownKind`, `UnknownCurrency`.
+    """
+    known = book.find_one(Account, code=f"wallet/{owner}/{kind}/{unit}")
+    if known is not None:
+        return book.account(known.id)
+    return book.account(_open(book, owner, kind, unit, None).account_id)
+
+
+def _open(book: Book, owner: str, kind_name: str, unit: str, title: str | None) -> Wallet:
+    kind = wallet_kind_of(book, kind_name)
+    if not rules.check_owner_name(owner):
         raise Invalid(
             "An owner's id has 1 to 128 printable characters without spaces or slashes, and is not"
             " a word with which house accounts begin.",
             expected="such as alice or user-42",
-            got=command.owner[:60],
+            got=owner[:60],
         )
-    path = f"{command.owner}/{kind.name}/{command.currency}"
     account = open_account(
         book,
-        f"wallet/{path}",
-        command.currency,
-        owner=command.owner,
+        f"wallet/{owner}/{kind.name}/{unit}",
+        unit,
+        owner=owner,
         floor=kind.floor,
         overdraft=kind.overdraft,
     )
-    wallet = Wallet(
-        account.id,
-        command.owner,
-        kind.name,
-        account.unit,
-        _title(command.title or kind.title),
-        book.now,
-    )
-    return state_of(book.add(wallet), account)
+    title = _title(title or kind.title)
+    return book.add(Wallet(account.id, owner, kind.name, account.unit, title, book.now))
 
 
 @VERBS.handles(RenameWallet, roles=("owner", "admin", "support", "service"))

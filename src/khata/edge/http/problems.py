@@ -9,6 +9,7 @@ import msgspec
 from khata import errors
 from khata.edge.client.answers import Problem
 from khata.edge.http.wire import Headers, Reply
+from khata.errors import market
 
 PROBLEM_JSON: Final = b"application/problem+json"
 
@@ -56,6 +57,20 @@ STATUS: Final[dict[type[errors.KhataError], int]] = {
     errors.Irreversible: 422,
     errors.BatchRefused: 422,
     errors.BatchSkipped: 422,
+    market.RuleInvalid: 422,
+    market.SplitImpossible: 422,
+    market.ReleaseExceeded: 422,
+    market.EscrowDisputed: 422,
+    market.EscrowClosed: 422,
+    market.CampaignClosed: 422,
+    market.CampaignExhausted: 422,
+    market.BenefitRefused: 422,
+    market.SelfReferral: 422,
+    market.SquadRefused: 422,
+    market.InsufficientStock: 422,
+    market.LoanRefused: 422,
+    market.RepaymentExceeded: 422,
+    market.EarningRefused: 422,
     errors.NotFound: 404,
     errors.WalletNotFound: 404,
     errors.AccountNotFound: 404,
@@ -68,12 +83,24 @@ STATUS: Final[dict[type[errors.KhataError], int]] = {
     errors.PayoutNotFound: 404,
     errors.BookingNotFound: 404,
     errors.BookNotFound: 404,
+    market.RuleNotFound: 404,
+    market.DebtNotFound: 404,
+    market.LoanNotFound: 404,
+    market.CampaignNotFound: 404,
+    market.ReferralNotFound: 404,
+    market.EscrowNotFound: 404,
+    market.SaleNotFound: 404,
+    market.SquadNotFound: 404,
+    market.StockNotFound: 404,
+    market.InvestmentNotFound: 404,
     errors.Conflict: 409,
     errors.KeyReused: 409,
     errors.AlreadyExists: 409,
     errors.PaymentActive: 409,
     errors.LeaseLost: 409,
     errors.SagaBusy: 409,
+    market.RuleOverlap: 409,
+    market.AlreadyCounted: 409,
     errors.Forbidden: 403,
     errors.RoleRequired: 403,
     errors.NotYours: 403,

@@ -1,0 +1,5 @@
+"""Campaigns and referrals."""
+
+from khata.domain.benefits.commands import VERBS
+
+__all__ = ["VERBS"]

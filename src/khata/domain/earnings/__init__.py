@@ -1,0 +1,5 @@
+"""Earnings."""
+
+from khata.domain.earnings.commands import VERBS
+
+__all__ = ["VERBS"]

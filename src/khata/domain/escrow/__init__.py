@@ -1,0 +1,5 @@
+"""Escrows."""
+
+from khata.domain.escrow.commands import VERBS
+
+__all__ = ["VERBS"]

@@ -1,0 +1,5 @@
+"""Loans and floats."""
+
+from khata.domain.loans.commands import VERBS
+
+__all__ = ["VERBS"]

@@ -1,0 +1,5 @@
+"""Sales and missions."""
+
+from khata.domain.marketplace.commands import VERBS
+
+__all__ = ["VERBS"]

@@ -1,0 +1,5 @@
+"""Squads."""
+
+from khata.domain.squads.commands import VERBS
+
+__all__ = ["VERBS"]
