@@ -77,6 +77,7 @@ SOURCES: Final[dict[str, Source]] = {
         Source("dhaar_repayment", "Dhaar", "loan_given", "loan_taken", "receivable/dhaar"),
         Source("mover_float", "Mover float", "loan_taken", "loan_taken", "receivable/mover_float"),
         Source("refund", "Refunds", "income", "expense", "clearing/refund"),
+        Source("experience", "Experience", "income", "expense", "equity/experience"),
         Source("fee", "Fees", "income", "expense", "revenue/fee"),
         Source("opening", "Opening balance", "transfer", "transfer", "equity/opening"),
         Source("adjustment", "Adjustments", "income", "expense", "equity/adjustment"),

@@ -1,5 +1,32 @@
-"""Trust scores and experience."""
+"""Trust scores and experience: what an owner's deeds have earned them."""
 
-from khata.domain.trust.commands import VERBS
+from khata.domain.trust.commands import VERBS, RecordEvent, SetRules, award
+from khata.domain.trust.model import (
+    RULES,
+    Award,
+    Rule,
+    TrustEvent,
+    TrustLine,
+    TrustRules,
+    TrustScore,
+    TrustState,
+)
+from khata.domain.trust.queries import history, rules, score
 
-__all__ = ["VERBS"]
+__all__ = [
+    "RULES",
+    "VERBS",
+    "Award",
+    "RecordEvent",
+    "Rule",
+    "SetRules",
+    "TrustEvent",
+    "TrustLine",
+    "TrustRules",
+    "TrustScore",
+    "TrustState",
+    "award",
+    "history",
+    "rules",
+    "score",
+]
