@@ -1,5 +1,37 @@
-"""Commission rules."""
+"""Commissions: how one amount is shared, by rules that are data, versioned, and previewed."""
 
-from khata.domain.commissions.commands import VERBS
+from khata.domain.commissions.commands import VERBS, DefineRule, RetireRule, rule_at, rule_for
+from khata.domain.commissions.model import (
+    STANDARD,
+    Part,
+    Preview,
+    Rule,
+    RuleState,
+    Share,
+    ShareView,
+    Tax,
+    Tier,
+)
+from khata.domain.commissions.queries import preview, rule, rules
+from khata.domain.commissions.rules import shares
 
-__all__ = ["VERBS"]
+__all__ = [
+    "STANDARD",
+    "VERBS",
+    "DefineRule",
+    "Part",
+    "Preview",
+    "RetireRule",
+    "Rule",
+    "RuleState",
+    "Share",
+    "ShareView",
+    "Tax",
+    "Tier",
+    "preview",
+    "rule",
+    "rule_at",
+    "rule_for",
+    "rules",
+    "shares",
+]

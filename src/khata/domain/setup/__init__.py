@@ -13,6 +13,7 @@ from khata.domain.setup.commands import (
     wallet_kind_of,
 )
 from khata.domain.setup.model import FOUR_EYES, KhataKind, Setting, Source, Unit, WalletKind
+from khata.domain.setup.queries import decimals_of, source_named, sources, units, wallet_kinds
 
 __all__ = [
     "FOUR_EYES",
@@ -27,8 +28,13 @@ __all__ = [
     "Unit",
     "WalletKind",
     "acts_alone",
+    "decimals_of",
     "exponent_of",
     "setting",
+    "source_named",
     "source_of",
+    "sources",
+    "units",
     "wallet_kind_of",
+    "wallet_kinds",
 ]
