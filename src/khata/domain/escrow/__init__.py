@@ -1,5 +1,65 @@
-"""Escrows."""
+"""Escrow: money between who pays and those who receive, released and given back by rules."""
 
-from khata.domain.escrow.commands import VERBS
+from khata.domain.escrow.commands import (
+    VERBS,
+    ConfirmDelivery,
+    DisputeEscrow,
+    FundEscrow,
+    Receiver,
+    RefundEscrow,
+    ReleaseEscrow,
+    SettleDispute,
+    back_of,
+)
+from khata.domain.escrow.holding import (
+    Terms,
+    begin,
+    check_terms,
+    checked_legs,
+    delivered,
+    legs_by_rule,
+    noted,
+    release,
+    topic,
+)
+from khata.domain.escrow.model import Escrow, EscrowState, Giver, Leg, LegState, On, Policy
+from khata.domain.escrow.queries import escrow, escrows
+from khata.domain.escrow.refunding import Back, Frozen, refund
+from khata.domain.escrow.rules import state_of
+from khata.domain.escrow.sagas import PATIENT, SAGAS
 
-__all__ = ["VERBS"]
+__all__ = [
+    "PATIENT",
+    "SAGAS",
+    "VERBS",
+    "Back",
+    "ConfirmDelivery",
+    "DisputeEscrow",
+    "Escrow",
+    "EscrowState",
+    "Frozen",
+    "FundEscrow",
+    "Giver",
+    "Leg",
+    "LegState",
+    "On",
+    "Policy",
+    "Receiver",
+    "RefundEscrow",
+    "ReleaseEscrow",
+    "SettleDispute",
+    "Terms",
+    "back_of",
+    "begin",
+    "check_terms",
+    "checked_legs",
+    "delivered",
+    "escrow",
+    "escrows",
+    "legs_by_rule",
+    "noted",
+    "refund",
+    "release",
+    "state_of",
+    "topic",
+]

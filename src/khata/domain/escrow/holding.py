@@ -1,0 +1,242 @@
+"""Putting money in escrow and letting it go: what other rooms call inside their handlers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from khata.base.money import Money, to_text
+from khata.domain import commissions, debts
+from khata.domain.escrow import rules
+from khata.domain.escrow.model import Escrow, Giver, Leg, MoveKind, On, Step
+from khata.domain.ledger import Moved, account_of, enter, other_side
+from khata.domain.setup import Source, source_of
+from khata.engine.accounts import Account
+from khata.engine.book import Book
+from khata.engine.sagas import start, wake
+from khata.errors import Invalid, NotYours
+from khata.errors.market import EscrowClosed, EscrowDisputed, EscrowNotFound
+
+_REF: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}(/[^\s/\x00-\x1f\x7f]{1,100})?")
+_MOST_DAYS: Final = 400
+_MOST_LEGS: Final = 100
+_MOST_STEPS: Final = 400
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What an escrow is opened with, beside its money: see `Escrow`."""
+
+    owner: str
+    payer: str | None
+    payment: str | None
+    source: str
+    on: On
+    days: int
+    rule: str | None = None
+    version: int = 0
+
+
+def check_terms(ref: str, on: On, days: int) -> None:
+    """Whether an escrow can be called so and be released so. Errors: `Invalid`."""
+    if not _REF.fullmatch(ref):
+        raise Invalid(
+            "An escrow has a reference of 1 to 100 characters, perhaps after a word and a slash.",
+            expected="such as M1001 or order/M1001",
+            got=ref[:60],
+        )
+    if not 0 <= days <= _MOST_DAYS or (on == "request" and days):
+        raise Invalid(
+            "An escrow is released 0 to 400 days after it was funded or delivered.",
+            expected=f"0 to {_MOST_DAYS}, and 0 on request",
+            got=days,
+        )
+
+
+def legs_by_rule(
+    book: Book, rule: commissions.Rule, amount: int, account: Account, parties: Mapping[str, str]
+) -> list[Leg]:
+    """The legs that a commission rule makes of an amount. Errors: those of `shares`, and of
+    `account_of` for a party without a wallet.
+    """
+    parts = commissions.shares(rule, amount, account.unit, account.exponent, parties)
+    return checked_legs(book, [Leg(part.name, part.to, part.amount) for part in parts], account)
+
+
+def checked_legs(book: Book, legs: Sequence[Leg], account: Account) -> list[Leg]:
+    """Legs whose receivers are there, in the escrow's currency.
+
+    Errors: `Invalid`, `WalletNotFound`, `CurrencyMismatch`.
+    """
+    names = [leg.name for leg in legs]
+    if len(set(names)) < len(names) or not 0 < len(legs) <= _MOST_LEGS:
+        raise Invalid(
+            "An escrow has 1 to 100 legs, each with a name of its own.", expected="names", got=names
+        )
+    for leg in legs:
+        if leg.to is not None:
+            other_side(book, leg.to, account.unit)
+    return list(legs)
+
+
+def begin(
+    book: Book,
+    escrow: Account,
+    terms: Terms,
+    legs: Sequence[Leg],
+    entries: Sequence[str],
+    givers: Sequence[Giver] = (),
+) -> Escrow:
+    """An escrow whose money has just come to lie on its account, by these entries.
+
+    Errors: `AlreadyExists`.
+    """
+    ref = escrow.code.removeprefix("escrow/")
+    amount = sum(leg.share for leg in legs)
+    made = Escrow(
+        ref=ref,
+        owner=terms.owner,
+        payer=terms.payer,
+        payment=terms.payment,
+        unit=escrow.unit,
+        exponent=escrow.exponent,
+        source=terms.source,
+        amount=amount,
+        paid=amount - sum(giver.amount for giver in givers),
+        refunded=0,
+        legs=list(legs),
+        givers=list(givers),
+        rule=terms.rule,
+        version=terms.version,
+        on=terms.on,
+        days=terms.days,
+        status="held",
+        dispute=None,
+        steps=[Step("funded", str(book.actor), book.now, amount, None, list(entries))],
+        saga=None,
+        funded_at=book.now,
+        delivered_at=None,
+    )
+    if terms.on != "request":
+        saga = start(
+            book,
+            "escrow_release",
+            {"escrow": ref},
+            reference=ref,
+            amount=Money(to_text(amount, escrow.exponent), escrow.unit),
+        )
+        made = msgspec.structs.replace(made, saga=saga)
+    return book.add(made)
+
+
+def noted(
+    book: Book,
+    escrow: Escrow,
+    kind: MoveKind,
+    *,
+    amount: int = 0,
+    reason: str | None = None,
+    moved: Sequence[Moved] = (),
+) -> list[Step]:
+    """The history of an escrow with one more line. Errors: `Invalid` for one that has too many."""
+    if len(escrow.steps) >= _MOST_STEPS:
+        raise Invalid(
+            "This escrow has too long a history to go on with.",
+            expected=_MOST_STEPS,
+            got=len(escrow.steps),
+        )
+    line = Step(kind, str(book.actor), book.now, amount, reason, [entry.id for entry in moved])
+    return [*escrow.steps, line]
+
+
+def escrow_of(book: Book, ref: str) -> Escrow:
+    """An escrow by its reference. Errors: `EscrowNotFound`; `NotYours` for owners."""
+    found, owner = book.peek(Escrow, ref), book.actor.owner
+    if owner is not None and (found is None or owner != found.owner):
+        raise NotYours("This is not yours, or does not exist.", expected=owner)
+    if found is None:
+        raise EscrowNotFound(f"No escrow {ref[:100]!r}.", got=ref[:100])
+    return found
+
+
+def source(book: Book, escrow: Escrow) -> Source:
+    """What movements of this escrow are called."""
+    return source_of(book, escrow.source)
+
+
+def release(
+    book: Book,
+    escrow: Escrow,
+    reason: str,
+    amount: int | None = None,
+    names: Sequence[str] | None = None,
+) -> Escrow:
+    """Give receivers what is theirs; who owes the house pays from it.
+
+    Errors: `EscrowDisputed`; those of `rules.releases`; `AccountFrozen`, `AccountClosed`.
+    """
+    if escrow.dispute is not None:
+        raise EscrowDisputed(
+            f"{escrow.ref} is disputed: {escrow.dispute}", expected="no dispute", got="disputed"
+        )
+    if escrow.status == "refunded":
+        raise EscrowClosed(f"{escrow.ref} is refunded.", expected="money", got="refunded")
+    parts = rules.releases(escrow, amount, names)
+    to = [
+        (account_of_leg(book, escrow, leg), part)
+        for leg, part in zip(escrow.legs, parts, strict=True)
+        if part
+    ]
+    held, total = other_side(book, escrow.account, escrow.unit), sum(parts)
+    paid = enter(
+        book,
+        [(held.id, total), *((account.id, -part) for account, part in to)],
+        type="release",
+        source=source(book, escrow),
+        reference=escrow.ref,
+        note=reason,
+        metered=False,
+    )
+    steps = noted(book, escrow, "released", amount=total, reason=reason, moved=[paid])
+    escrow = msgspec.structs.replace(escrow, steps=steps)
+    netted = [entry for account, part in to for entry in _net(book, account, part, escrow.ref)]
+    if netted:
+        steps = noted(book, escrow, "netted", reason="debts", moved=netted)
+    legs = rules.released(escrow.legs, parts)
+    escrow = book.change(escrow, legs=legs, steps=steps, status=rules.status_of(legs))
+    wake(book, topic(escrow.ref))
+    return escrow
+
+
+def _net(book: Book, account: Account, earned: int, ref: str) -> list[Moved]:
+    if account.owner is None:
+        return []
+    return debts.collect(book, account_of(book, account.code), earned, reference=ref)
+
+
+def account_of_leg(book: Book, escrow: Escrow, leg: Leg) -> Account:
+    """The account of a leg's receiver. Errors: those of `other_side`; `Invalid` without one."""
+    if leg.to is None:
+        raise Invalid(f"Nobody is known yet to receive {leg.name!r}.", expected="a receiver")
+    return other_side(book, leg.to, escrow.unit)
+
+
+def topic(ref: str) -> str:
+    """What runs wait for that have to do with an escrow."""
+    return f"escrow:{ref}"
+
+
+def delivered(book: Book, escrow: Escrow, reason: str) -> Escrow:
+    """What was paid for has arrived: from now on its days count.
+
+    Errors: `EscrowClosed` when it is refunded.
+    """
+    if escrow.status == "refunded":
+        raise EscrowClosed(f"{escrow.ref} is refunded.", expected="money", got="refunded")
+    if escrow.delivered_at is None:
+        steps = noted(book, escrow, "delivered", reason=reason)
+        escrow = book.change(escrow, delivered_at=book.now, steps=steps)
+        wake(book, topic(escrow.ref))
+    return escrow

@@ -1,0 +1,109 @@
+"""The long ways of an escrow: until its days are over, and until a provider has refunded."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from khata.base.clock import SECOND
+from khata.domain.escrow import holding, refunding
+from khata.domain.escrow.model import Escrow
+from khata.domain.payments import Refund
+from khata.engine.book import Book
+from khata.engine.sagas import IMPOSSIBLE, NOTHING, Delay, Local, Retry, Run, Saga, Wait
+from khata.engine.sagas.steps import Remembered
+
+_DAY_SECONDS: Final = 86_400
+PATIENT: Final = Retry(
+    attempts=1_000_000, first_seconds=60, cap_seconds=3600, codes=("account_frozen",)
+)
+"""What is frozen today need not be tomorrow."""
+
+
+def _escrow(book: Book, run: Run) -> Escrow:
+    return book.get(Escrow, run.data["escrow"])
+
+
+def _topic(run: Run) -> str:
+    return holding.topic(run.data["escrow"])
+
+
+# ── releasing ────────────────────────────────────────────────────────────────────────
+
+
+def _is_over(escrow: Escrow) -> bool:
+    return escrow.status in {"released", "refunded"}
+
+
+def _due(book: Book, run: Run) -> Remembered:
+    """Its days begin to count: at once, or when what was paid for has arrived."""
+    escrow = _escrow(book, run)
+    if _is_over(escrow) or escrow.on == "funding" or escrow.delivered_at is not None:
+        return {"status": escrow.status}
+    return None
+
+
+def _seconds(book: Book, run: Run) -> int:
+    escrow = _escrow(book, run)
+    if _is_over(escrow):
+        return 0
+    since = escrow.funded_at if escrow.on == "funding" else escrow.delivered_at or book.now
+    return max(0, escrow.days * _DAY_SECONDS - (book.now - since) // SECOND)
+
+
+def _undisputed(book: Book, run: Run) -> Remembered:
+    escrow = _escrow(book, run)
+    return None if escrow.dispute is not None and not _is_over(escrow) else {}
+
+
+def _release(book: Book, run: Run) -> Remembered:
+    """What nobody released before, to those who are known. Errors: `AccountFrozen`: tried again."""
+    escrow = _escrow(book, run)
+    if any(leg.held for leg in escrow.legs if leg.to is not None):
+        after = "funded" if escrow.on == "funding" else "delivered"
+        when = f"{escrow.days} days after it was {after}" if escrow.days else f"It was {after}"
+        escrow = holding.release(book, escrow, f"{when}.")
+    return {"status": escrow.status}
+
+
+# ── refunding through a provider ─────────────────────────────────────────────────────
+
+
+def _refund_topic(run: Run) -> str:
+    return str(run.data["refund"])
+
+
+def _settled(book: Book, run: Run) -> Remembered:
+    refund = book.get(Refund, run.data["refund"])
+    return None if refund.status == "pending" else {"refund_status": refund.status}
+
+
+def _confirm(book: Book, run: Run) -> Remembered:
+    if book.get(Refund, run.data["refund"]).status in {"failed", "cancelled"}:
+        data = run.data
+        refunding.restore(book, data["escrow"], data["amount"], data["parts"], data["support"])
+    return None
+
+
+SAGAS: Final = (
+    Saga(
+        "escrow_release",
+        1,
+        (
+            Wait(name="due", ready=_due, topic=_topic),
+            Delay(name="days", seconds=_seconds),
+            Wait(name="undisputed", ready=_undisputed, topic=_topic),
+            Local(name="release", do=_release, undo=IMPOSSIBLE, retry=PATIENT),
+        ),
+        open_to_all=False,
+    ),
+    Saga(
+        "escrow_refund",
+        1,
+        (
+            Wait(name="settled", ready=_settled, topic=_refund_topic),
+            Local(name="confirm", do=_confirm, undo=NOTHING),
+        ),
+        open_to_all=False,
+    ),
+)
+"""The sagas of this room."""
