@@ -79,6 +79,8 @@ SOURCES: Final[dict[str, Source]] = {
         Source("refund", "Refunds", "income", "expense", "clearing/refund"),
         Source("experience", "Experience", "income", "expense", "equity/experience"),
         Source("fee", "Fees", "income", "expense", "revenue/fee"),
+        Source("stock", "Stock", "transfer", "transfer", "clearing/stock"),
+        Source("investment", "Investments", "transfer", "transfer", "clearing/investment"),
         Source("opening", "Opening balance", "transfer", "transfer", "equity/opening"),
         Source("adjustment", "Adjustments", "income", "expense", "equity/adjustment"),
     )
