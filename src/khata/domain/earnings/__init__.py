@@ -1,5 +1,69 @@
-"""Earnings."""
+"""Earnings: what creators and riders are paid, and what of it was counted already."""
 
-from khata.domain.earnings.commands import VERBS
+from khata.domain.earnings.commands import (
+    VERBS,
+    Bonus,
+    CountViews,
+    PayDelivery,
+    SetPolicy,
+    SetRate,
+)
+from khata.domain.earnings.model import (
+    ChainBonus,
+    Earning,
+    EarningState,
+    EarningTotal,
+    Extra,
+    MissionState,
+    Paid,
+    Peak,
+    Policy,
+    RateState,
+    Threshold,
+    VideoViews,
+    ViewRate,
+    ViewsCounted,
+    ViewsState,
+)
+from khata.domain.earnings.queries import (
+    earnings,
+    missions,
+    policy,
+    rate,
+    totals,
+    videos,
+    views,
+)
+from khata.domain.earnings.rules import delivery_bonuses
 
-__all__ = ["VERBS"]
+__all__ = [
+    "VERBS",
+    "Bonus",
+    "ChainBonus",
+    "CountViews",
+    "Earning",
+    "EarningState",
+    "EarningTotal",
+    "Extra",
+    "MissionState",
+    "Paid",
+    "PayDelivery",
+    "Peak",
+    "Policy",
+    "RateState",
+    "SetPolicy",
+    "SetRate",
+    "Threshold",
+    "VideoViews",
+    "ViewRate",
+    "ViewsCounted",
+    "ViewsState",
+    "delivery_bonuses",
+    "earnings",
+    "missions",
+    "policy",
+    "rate",
+    "totals",
+    "videos",
+    "views",
+]
