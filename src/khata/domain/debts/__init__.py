@@ -15,6 +15,7 @@ from khata.domain.debts.owing import collect, debt_of, open_debts, owe
 from khata.domain.debts.queries import (
     debt,
     debt_record,
+    debt_records,
     debts,
     netting,
     repayments,
@@ -40,6 +41,7 @@ __all__ = [
     "debt",
     "debt_of",
     "debt_record",
+    "debt_records",
     "debts",
     "fee_outstanding",
     "netting",

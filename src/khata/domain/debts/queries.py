@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -57,19 +58,35 @@ def debts(
 
     Errors: `NotYours` for another's; `Invalid` limit, `InvalidCursor`.
     """
+    kinds = None if kind is None else [kind]
+    page = debt_records(view, owner=owner, status=status, kinds=kinds, cursor=cursor, limit=limit)
+    return Page([state_of(item) for item in page.items], page.next)
+
+
+def debt_records(
+    view: View,
+    *,
+    owner: str | None = None,
+    status: str | None = None,
+    kinds: Sequence[str] | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[Debt]:
+    """Debts as they are kept, of some kinds or all: as `debts`."""
     of = _DEBTS.c
     if view.actor.owner is not None:
         view.check_owner(owner or view.actor.owner)
         owner = view.actor.owner
     query = select(view, Debt)
-    for name, value in (("owner", owner), ("status", status), ("kind", kind)):
+    for name, value in (("owner", owner), ("status", status)):
         if checked_text(value, name) is not None:
             query = query.where(of[name] == value)
+    if kinds is not None:
+        query = query.where(of.kind.in_([checked_text(kind, "kind") for kind in kinds]))
     if cursor is not None:
         query = query.where(sa.tuple_(of.opened_at, of.id) < from_cursor(cursor, int, str))
     query = query.order_by(of.opened_at.desc(), of.id.desc()).limit(checked_limit(limit) + 1)
-    page = paged(records(view, Debt, query), limit, lambda item: (item.opened_at, item.id))
-    return Page([state_of(item) for item in page.items], page.next)
+    return paged(records(view, Debt, query), limit, lambda item: (item.opened_at, item.id))
 
 
 def repayments(
