@@ -5,7 +5,17 @@ cell can be touched unnoticed, that the whole journal runs again.
 """
 
 from khata.base.actor import WORKER, actor
-from khata.domain import bookings, ledger, payments, payouts, sagas, setup, wallets, webhooks
+from khata.domain import (
+    bookings,
+    commissions,
+    ledger,
+    payments,
+    payouts,
+    sagas,
+    setup,
+    wallets,
+    webhooks,
+)
 from khata.domain.payments import ProviderEvent
 from khata.domain.webhooks.rules import delivery_id
 from khata.edge.sealing import sealed_bank_account
@@ -96,6 +106,7 @@ def everything(book, clock):
     pay_out(story)
     book_a_stay(story)
     hear_and_tell(story)
+    rule_on_commissions(story)
 
 
 def people_decide(story):
@@ -237,3 +248,14 @@ def hear_and_tell(story):
     story.do(webhooks.DisableEndpoint(made, "gone"))
     story.do(webhooks.EnableEndpoint(made, "back"))
     story.do(webhooks.Resend(delivery_id(1, 0, made), "lost"))
+
+
+def rule_on_commissions(story):
+    """A rule, its next version, and its end."""
+    for points in (500, 700):
+        parts = [
+            commissions.Part("house", "revenue/commission", points=points),
+            commissions.Part("partner", "partner", rest=True),
+        ]
+        story.do(commissions.DefineRule("food", parts, category="food"))
+    story.do(commissions.RetireRule("food", "season over"))

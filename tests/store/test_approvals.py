@@ -115,6 +115,8 @@ ROLES_OF = {
     "webhooks.rotate_secret": ADMIN_ONLY,
     "webhooks.replay": {"admin", "support"},
     "webhooks.resend": {"admin", "support"},
+    "commissions.define": ADMIN_ONLY,
+    "commissions.retire": ADMIN_ONLY,
 }
 WITHIN = {
     *(f"sagas.{verb}" for verb in ("claim", "renew", "release", "step", "intend", "conclude")),

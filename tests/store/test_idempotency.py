@@ -56,7 +56,14 @@ from tests.builders import (
 )
 from tests.everything import OWN, VAULT, everything
 
-LONG_WAYS = {"sagas", "payments", "payouts", "bookings", "webhooks"}
+LONG_WAYS = {
+    "sagas",
+    "payments",
+    "payouts",
+    "bookings",
+    "webhooks",
+    "commissions",
+}
 PAY = Transfer(ALICE, BOB, bdt("1.00"))
 CREDIT = {"kind": "wallets.credit", "wallet": ALICE, "amount": {"amount": "3", "currency": "BDT"}}
 
