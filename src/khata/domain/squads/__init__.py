@@ -1,5 +1,73 @@
-"""Squads."""
+"""Squads: people who buy together out of one wallet, and what each of them has in it."""
 
-from khata.domain.squads.commands import VERBS
+from khata.domain.squads.buying import Purchase, ReturnPurchase
+from khata.domain.squads.commands import (
+    AddMember,
+    CloseSquad,
+    CreateSquad,
+    JoinSquad,
+    LeaveSquad,
+    SetRole,
+    SetSharing,
+)
+from khata.domain.squads.model import (
+    MemberState,
+    PartState,
+    PurchaseState,
+    Sharing,
+    Squad,
+    SquadLine,
+    SquadMember,
+    SquadPurchase,
+    SquadState,
+    owner_of,
+)
+from khata.domain.squads.moving import Allot, Contribute, Forgive, WithdrawShare
+from khata.domain.squads.queries import (
+    LineView,
+    SquadDifference,
+    SquadListed,
+    check,
+    squad,
+    squad_lines,
+    squad_purchase,
+    squad_purchases,
+    squads,
+)
+from khata.domain.squads.verbs import VERBS
 
-__all__ = ["VERBS"]
+__all__ = [
+    "VERBS",
+    "AddMember",
+    "Allot",
+    "CloseSquad",
+    "Contribute",
+    "CreateSquad",
+    "Forgive",
+    "JoinSquad",
+    "LeaveSquad",
+    "LineView",
+    "MemberState",
+    "PartState",
+    "Purchase",
+    "PurchaseState",
+    "ReturnPurchase",
+    "SetRole",
+    "SetSharing",
+    "Sharing",
+    "Squad",
+    "SquadDifference",
+    "SquadLine",
+    "SquadListed",
+    "SquadMember",
+    "SquadPurchase",
+    "SquadState",
+    "WithdrawShare",
+    "check",
+    "owner_of",
+    "squad",
+    "squad_lines",
+    "squad_purchase",
+    "squad_purchases",
+    "squads",
+]

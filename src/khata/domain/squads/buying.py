@@ -1,0 +1,313 @@
+"""What a squad buys: everyone's part out of their balance, and what comes back of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from khata.base.money import Money, to_text
+from khata.domain.ledger import (
+    account_of,
+    check_four_eyes,
+    check_reason,
+    enter,
+    minor_of,
+    other_side,
+)
+from khata.domain.setup import source_of
+from khata.domain.squads import members as of
+from khata.domain.squads.model import (
+    Part,
+    PurchaseState,
+    Sharing,
+    Squad,
+    SquadMember,
+    SquadPurchase,
+)
+from khata.domain.squads.rules import (
+    Person,
+    backs,
+    missing,
+    parts_of,
+    persons,
+    purchase_state,
+)
+from khata.engine.accounts import Account
+from khata.engine.book import Book
+from khata.engine.command import Command, Verbs
+from khata.errors import (
+    CurrencyMismatch,
+    Invalid,
+    NotFound,
+    RefundExceeded,
+    RoleRequired,
+    SameAccount,
+    WalletNotFound,
+)
+from khata.errors.market import SquadNotFound, SquadRefused
+
+VERBS: Final = Verbs()
+_MOST_REFERENCE: Final = 200
+Cover = Literal["refuse", "leader"]
+
+
+class Purchase(Command, frozen=True, tag="squads.purchase", omit_defaults=True):
+    """Pay for something out of the squad's wallet; each member's part is taken of what they have.
+
+    `to`: the wallet that is paid; for staff also a house account. `sharing`: another rule than
+    the squad's own, from its leader or staff. `cover`: where a member has too little, `refuse`,
+    or let them owe it, with what the `leader` has free standing in.
+    """
+
+    squad: str
+    reference: str
+    to: str
+    amount: Money
+    sharing: Sharing | None = None
+    cover: Cover = "refuse"
+    source: str = "order"
+
+
+class ReturnPurchase(Command, frozen=True, tag="squads.return_purchase", omit_defaults=True):
+    """Money of a purchase comes back: who paid it has it again, pro rata.
+
+    `amount`: left out, all that is left. It comes from whom was paid; `arrived`: it is in the
+    squad's wallet already, and only nobody's yet.
+    """
+
+    purchase: str
+    reason: str
+    amount: Money | None = None
+    arrived: bool = False
+
+
+@VERBS.handles(Purchase, roles=("owner", "admin", "finance", "service"))
+def purchase(book: Book, command: Purchase) -> PurchaseState:
+    """Errors: those of `squad_of`, of the amount, of a sharing, of `enter`; `RoleRequired`
+    unless leader or buyer, `WalletNotFound`, `SameAccount`, `CurrencyMismatch`, `Invalid`,
+    `ApprovalRequired`; `SquadRefused` with `closed`, `short`, `payee_is_member`.
+    """
+    squad = of.open_squad(book, command.squad)
+    of.check_role(book, squad, "leader", "buyer")
+    check_reference(command.reference)
+    paid = book.account(squad.account_id)
+    minor = minor_of(book, paid, command.amount)
+    payee = _payee(book, squad, command.to)
+    check_four_eyes(book, paid, minor)
+    parts = shared(book, squad, minor, command.sharing, command.cover)
+    source = source_of(book, command.source)
+    moved = enter(
+        book,
+        ((paid.id, minor), (payee.id, -minor)),
+        type="squad_purchase",
+        source=source,
+        reference=command.reference,
+    )
+    return keep(book, squad, command.reference, payee, parts, moved.id)
+
+
+def check_reference(reference: str) -> None:
+    """What a purchase is about. Errors: `Invalid`."""
+    if not reference.strip() or len(reference) > _MOST_REFERENCE:
+        raise Invalid("A reference has 1 to 200 characters.", got=reference[:60])
+
+
+def _payee(book: Book, squad: Squad, to: str) -> Account:
+    """Who is paid. An owner pays other owners, and learns nothing of the house's accounts."""
+    if book.actor.owner is None:
+        payee = other_side(book, to, squad.unit)
+    else:
+        try:
+            payee = account_of(book, to)
+        except (NotFound, Invalid):
+            raise WalletNotFound(f"No wallet {to[:200]!r}.", got=to[:200]) from None
+        if payee.owner is None:
+            raise WalletNotFound(f"No wallet {to[:200]!r}.", got=to[:200])
+        member = book.peek(SquadMember, (squad.ref, payee.owner))
+        if member is not None and member.status == "active":
+            raise SquadRefused(f"{payee.owner} is a member.", reason="payee_is_member")
+    if payee.id == squad.account_id:
+        raise SameAccount("Money cannot move from a wallet to itself.", wallet=to[:200])
+    if payee.unit != squad.unit:
+        raise CurrencyMismatch(
+            f"{squad.ref} is in {squad.unit}.", expected=squad.unit, got=payee.unit
+        )
+    return payee
+
+
+def shared(
+    book: Book, squad: Squad, minor: int, sharing: Sharing | None, cover: Cover
+) -> dict[str, int]:
+    """Each member's part of an amount, in minor units, which they have or the leader stands in
+    for.
+
+    Errors: `RoleRequired` for a rule that is not the squad's, unless the leader or staff give it;
+    those of `persons` and `parts_of`; `SquadRefused` (`short`).
+    """
+    members = of.people(book, squad)
+    kind, rest = squad.sharing, squad.rest
+    if sharing is None:
+        who = [Person(member.owner, member.weight, member.fixed) for member in members]
+    else:
+        if book.actor.owner not in {None, squad.leader}:
+            raise RoleRequired("Another sharing is for the leader to say.", expected=["leader"])
+        kind, rest = sharing.kind, sharing.rest
+        who = persons(sharing, [member.owner for member in members], squad.exponent)
+    amounts = parts_of(minor, kind, rest, who)
+    parts = {one.owner: part for one, part in zip(who, amounts, strict=True) if part}
+    _check_covered(squad, parts, members, cover)
+    return parts
+
+
+def _check_covered(
+    squad: Squad, parts: Mapping[str, int], members: list[SquadMember], cover: Cover
+) -> None:
+    """Everyone has their part, or the leader has what others lack. Errors: `SquadRefused`."""
+    free = {member.owner: member.free for member in members}
+    lacks = missing(parts, free)
+    if not lacks:
+        return
+    if cover == "refuse" or squad.leader in lacks:
+        raise of.short(squad, lacks)
+    spare = free[squad.leader] - parts.get(squad.leader, 0)
+    if sum(lacks.values()) > spare:
+        raise of.short(squad, {squad.leader: sum(lacks.values()) - spare})
+
+
+def keep(
+    book: Book,
+    squad: Squad,
+    reference: str,
+    payee: Account,
+    parts: Mapping[str, int],
+    entry: str | None,
+    *,
+    sale: str | None = None,
+) -> PurchaseState:
+    """Write down a purchase that was just paid, and tell every member."""
+    minor = sum(parts.values())
+    made = book.add(
+        SquadPurchase(
+            book.new_id("sqp"),
+            squad.ref,
+            reference,
+            payee.id,
+            payee.code.removeprefix("wallet/"),
+            sale,
+            minor,
+            0,
+            squad.unit,
+            squad.exponent,
+            [Part(owner, part) for owner, part in parts.items()],
+            [entry] if entry else [],
+            "made",
+            str(book.actor),
+            book.now,
+        )
+    )
+    for owner, part in parts.items():
+        member = book.get(SquadMember, (squad.ref, owner))
+        of.write_line(book, member, "purchase", -part, reference=made.id, entry=entry)
+    of.tell(
+        book,
+        squad,
+        "purchased",
+        {owner: {"part": to_text(part, squad.exponent)} for owner, part in parts.items()},
+        purchase=made.id,
+        reference=reference,
+        amount=to_text(minor, squad.exponent),
+        paid_to=made.paid_to,
+    )
+    return purchase_state(made)
+
+
+@VERBS.handles(ReturnPurchase, roles=("owner", "admin", "finance", "service"))
+def return_purchase(book: Book, command: ReturnPurchase) -> PurchaseState:
+    """Who was paid may give it back, and staff. What comes back for who has left, or for a
+    closed squad, waits in their balance.
+
+    Errors: `SquadNotFound`, `NotYours`, `Invalid`, `RefundExceeded`, of an amount, of `enter`,
+    `ApprovalRequired`; `SquadRefused` with `not_arrived`.
+    """
+    check_reason(command.reason)
+    made, payee = _returnable(book, command)
+    squad = book.get(Squad, made.squad)
+    minor = _back(book, made, payee, command.amount)
+    check_four_eyes(book, payee, minor)
+    entry = None
+    if command.arrived:
+        if of.unassigned(book, squad) < minor:
+            raise SquadRefused("So much has not arrived in the wallet.", reason="not_arrived")
+    else:
+        entry = _give_back(book, squad, made, payee, minor)
+    parts = backs(made.parts, minor)
+    made = _count_back(book, made, parts, entry)
+    for owner, part in parts.items():
+        member = book.get(SquadMember, (squad.ref, owner))
+        of.write_line(book, member, "refund", part, reference=made.id, entry=entry)
+    of.tell(
+        book,
+        squad,
+        "returned",
+        {owner: {"part": to_text(part, squad.exponent)} for owner, part in parts.items()},
+        purchase=made.id,
+        reference=made.reference,
+        amount=to_text(minor, squad.exponent),
+        reason=command.reason,
+    )
+    return purchase_state(made)
+
+
+def _returnable(book: Book, command: ReturnPurchase) -> tuple[SquadPurchase, Account]:
+    """The purchase and who was paid: an owner gives back what is theirs, and nothing else."""
+    made, owner = book.peek(SquadPurchase, command.purchase), book.actor.owner
+    payee = None if made is None else book.account(made.account_id)
+    if owner is not None and (payee is None or payee.owner != owner or command.arrived):
+        raise of.not_yours(owner)
+    if made is None or payee is None:
+        name = command.purchase[:100]
+        raise SquadNotFound(f"No purchase {name!r}.", got=name)
+    return made, payee
+
+
+def _back(book: Book, made: SquadPurchase, payee: Account, amount: Money | None) -> int:
+    """How much comes back, minor units. Errors: `RefundExceeded`, of an amount."""
+    left, places = made.amount - made.returned, made.exponent
+    minor = left if amount is None else minor_of(book, payee, amount)
+    if minor > left or not minor:
+        raise RefundExceeded(
+            f"Of {made.id} {to_text(left, places)} {made.unit} are left to return.",
+            expected=to_text(left, places),
+            got=to_text(minor, places),
+            currency=made.unit,
+        )
+    return minor
+
+
+def _give_back(book: Book, squad: Squad, made: SquadPurchase, payee: Account, minor: int) -> str:
+    moved = enter(
+        book,
+        ((payee.id, minor), (squad.account_id, -minor)),
+        type="squad_return",
+        source=source_of(book, "refund"),
+        reference=made.reference,
+    )
+    return moved.id
+
+
+def _count_back(
+    book: Book, made: SquadPurchase, parts: Mapping[str, int], entry: str | None
+) -> SquadPurchase:
+    returned = made.returned + sum(parts.values())
+    return book.change(
+        made,
+        returned=returned,
+        status="returned" if returned == made.amount else "partly_returned",
+        entries=[*made.entries, entry] if entry else made.entries,
+        parts=[
+            msgspec.structs.replace(part, back=part.back + parts.get(part.owner, 0))
+            for part in made.parts
+        ],
+    )
