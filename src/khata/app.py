@@ -60,7 +60,13 @@ from khata.errors import BatchRefused, BatchSkipped, Invalid, KhataError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SAGAS: Final = Sagas(*payments.SAGAS, *payouts.SAGAS, *bookings.SAGAS, *escrow.SAGAS)
+SAGAS: Final = Sagas(
+    *payments.SAGAS,
+    *payouts.SAGAS,
+    *bookings.SAGAS,
+    *escrow.SAGAS,
+    *inventory.SAGAS,
+)
 """Every saga that is built in."""
 
 _ROOMS: Final = (

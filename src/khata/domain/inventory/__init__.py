@@ -9,9 +9,13 @@ from khata.domain.inventory.commands import (
     GiveBack,
     Receive,
 )
+from khata.domain.inventory.investing import CancelInvestment, StartInvestment
 from khata.domain.inventory.model import (
     Allocation,
     AllocationState,
+    Holding,
+    Investment,
+    InvestmentState,
     Item,
     ItemState,
     LineState,
@@ -23,10 +27,14 @@ from khata.domain.inventory.queries import (
     allocation,
     allocations,
     check,
+    holdings,
+    investment,
+    investments,
     item,
     items,
     lots,
 )
+from khata.domain.inventory.sagas import SAGAS
 from khata.domain.inventory.stocking import (
     allocate,
     allocations_for,
@@ -35,21 +43,27 @@ from khata.domain.inventory.stocking import (
 )
 
 __all__ = [
+    "SAGAS",
     "VERBS",
     "Adjust",
     "Allocate",
     "Allocation",
     "AllocationState",
+    "CancelInvestment",
     "ChangeItem",
     "DefineItem",
     "Difference",
     "GiveBack",
+    "Holding",
+    "Investment",
+    "InvestmentState",
     "Item",
     "ItemState",
     "LineState",
     "Lot",
     "LotState",
     "Receive",
+    "StartInvestment",
     "allocate",
     "allocation",
     "allocations",
@@ -57,6 +71,9 @@ __all__ = [
     "available",
     "check",
     "give_back",
+    "holdings",
+    "investment",
+    "investments",
     "item",
     "items",
     "lots",

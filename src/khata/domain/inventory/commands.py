@@ -7,6 +7,7 @@ from typing import Final
 from khata.base.money import Money, to_positive_minor
 from khata.domain.inventory import stocking
 from khata.domain.inventory.model import (
+    INVESTED,
     AllocationState,
     Item,
     ItemKind,
@@ -21,7 +22,7 @@ from khata.domain.ledger import check_four_eyes, check_reason, enter, house_acco
 from khata.domain.setup import exponent_of, source_of
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
-from khata.errors import CurrencyMismatch, Invalid
+from khata.errors import CurrencyMismatch, Invalid, InvalidTransition
 
 VERBS: Final = Verbs()
 PAID_FROM: Final = frozenset({"cash", "bank", "payable", "clearing", "liability", "equity"})
@@ -193,9 +194,17 @@ def allocate(book: Book, command: Allocate) -> AllocationState:
 
 @VERBS.handles(GiveBack, roles=("admin", "warehouse", "service"))
 def give_back(book: Book, command: GiveBack) -> AllocationState:
-    """Errors: those of `stocking.give_back`; `Invalid` reason; `ApprovalRequired`."""
+    """Errors: those of `stocking.give_back`; `InvalidTransition` for an investment's, which goes
+    back with its money; `Invalid` reason; `ApprovalRequired`.
+    """
     check_reason(command.reason)
     before = stocking.allocation_of(book, command.allocation)
+    if before.subject.startswith(INVESTED):
+        raise InvalidTransition(
+            f"{before.id} is of an investment.",
+            expected="cancel the investment",
+            got=before.subject,
+        )
     after = stocking.give_back(book, command.allocation, command.quantity)
     _check_cost(book, after.sku, after.unit, after.cost_back - before.cost_back)
     return allocation_state(after)

@@ -11,11 +11,15 @@ from khata.engine.records import Record, Table
 ItemKind = Literal["product", "share"]
 ItemStatus = Literal["active", "retired"]
 AllocationStatus = Literal["allocated", "returned"]
+InvestmentStatus = Literal["started", "completed", "failed", "cancelled"]
 
 COST_OF_GOODS: Final = "expense/cost_of_goods"
 """What allocated pieces had cost is an expense here."""
 SHRINKAGE: Final = "expense/shrinkage"
 """What lost pieces had cost; what is found again comes off it."""
+INVESTED: Final = "investment/"
+SHARES: Final = "revenue/shares"
+"""What owners and campaigns paid for shares."""
 
 
 class Item(Record, frozen=True):
@@ -128,6 +132,63 @@ class Allocation(Record, frozen=True):
     )
 
 
+class Borne(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a campaign of the house bears of an investment: its expense account, minor units."""
+
+    account: str
+    amount: int
+
+
+class Investment(Record, frozen=True):
+    """Shares that an owner buys. Money in minor units of `unit`.
+
+    `reference`: the caller's own, unique in the book. `price`: of a share, when it was asked for;
+    `total`: of all of them. `benefit`: what campaigns took off; `borne`: what the house bears of
+    it. `paid`: what the wallet paid. `credited`: what had come from `paid_from` before, by
+    `evidence`. `code`: why it failed; `reason`: why it was cancelled.
+    """
+
+    id: str
+    reference: str
+    owner: str
+    wallet: str
+    sku: str
+    quantity: int
+    price: int
+    total: int
+    benefit: int
+    paid: int
+    credited: int
+    unit: str
+    exponent: int
+    codes: list[str]
+    borne: list[Borne]
+    paid_from: str | None
+    evidence: str | None
+    status: InvestmentStatus
+    saga: str | None
+    allocation: str | None
+    entries: list[str]
+    code: str | None
+    reason: str | None
+    created_at: int
+    completed_at: int | None
+    ended_at: int | None
+
+    TABLE: ClassVar = Table(
+        "investments",
+        key=("id",),
+        finds=("reference",),
+        unique=(("reference",),),
+        indexes=(
+            ("owner", "created_at"),
+            ("sku", "created_at"),
+            ("status", "created_at"),
+            ("created_at",),
+        ),
+    )
+
+
 class ItemState(msgspec.Struct, frozen=True):
     """An item as its caller is told of it. Quantities are pieces, amounts decimal strings."""
 
@@ -193,6 +254,50 @@ class AllocationState(msgspec.Struct, frozen=True):
     returned_at: str | None
 
 
+class InvestmentState(msgspec.Struct, frozen=True):
+    """An investment as its caller is told of it. Amounts are decimal strings."""
+
+    id: str
+    reference: str
+    status: str
+    owner: str
+    wallet: str
+    sku: str
+    quantity: int
+    price: str
+    total: str
+    benefit: str
+    paid: str
+    credited: str
+    currency: str
+    codes: list[str]
+    paid_from: str | None
+    evidence: str | None
+    saga: str | None
+    allocation: str | None
+    entries: list[str]
+    code: str | None
+    reason: str | None
+    created_at: str
+    completed_at: str | None
+    ended_at: str | None
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """The shares that an owner has of one item, and what the owner paid for them."""
+
+    owner: str
+    sku: str
+    quantity: int
+    paid: str
+    currency: str
+
+
 def inventory_code(sku: str) -> str:
     """The account that holds what the remaining pieces of an item had cost."""
     return f"inventory/{sku}"
+
+
+def subject_of(investment: str) -> str:
+    """What its shares are allocated for, and its campaigns apply to."""
+    return f"{INVESTED}{investment}"

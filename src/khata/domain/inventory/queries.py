@@ -12,30 +12,49 @@ from typing import Final, TypeVar
 import msgspec
 import sqlalchemy as sa
 
+from khata.base.money import to_text
 from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.inventory.model import (
     Allocation,
     AllocationState,
+    Holding,
+    Investment,
+    InvestmentState,
     Item,
     ItemState,
     Lot,
     LotState,
     inventory_code,
 )
-from khata.domain.inventory.rules import allocation_state, item_state, lot_state
+from khata.domain.inventory.rules import (
+    allocation_state,
+    investment_state,
+    item_state,
+    lot_state,
+)
 from khata.engine.accounts import Account
 from khata.engine.database import View
-from khata.engine.reading import checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import (
+    checked_text,
+    exact_sum,
+    is_storable,
+    joined,
+    paged,
+    record,
+    records,
+    select,
+)
 from khata.engine.records import Record, spec
 from khata.engine.tables import table_of
 from khata.errors import NotYours
-from khata.errors.market import StockNotFound
+from khata.errors.market import InvestmentNotFound, StockNotFound
 
 R = TypeVar("R", bound=Record)
 _ACCOUNTS: Final = table_of(Account)
 _ITEMS: Final = table_of(Item)
 _LOTS: Final = table_of(Lot)
 _ALLOCATIONS: Final = table_of(Allocation)
+_INVESTMENTS: Final = table_of(Investment)
 _PREFIX: Final = inventory_code("")
 _COUNTS: Final = ("received", "remaining", "allocated", "lost")
 
@@ -132,13 +151,10 @@ def allocations(
 
     Errors: `NotYours` for an owner who asks for another's, `Invalid` limit, `InvalidCursor`.
     """
-    mine = view.actor.owner
-    if mine is not None and owner not in (None, mine):
-        raise NotYours("This is not yours to see.", expected=mine)
     of = _ALLOCATIONS.c
     query = select(view, Allocation)
-    wanted = (("sku", sku), ("subject", subject), ("owner", mine or owner), ("status", status))
-    for name, value in wanted:
+    whose = _whose(view, owner)
+    for name, value in (("sku", sku), ("subject", subject), ("owner", whose), ("status", status)):
         if checked_text(value, name) is not None:
             query = query.where(of[name] == value)
     if cursor is not None:
@@ -146,8 +162,81 @@ def allocations(
     query = query.order_by(of.created_at.desc(), of.id.desc()).limit(checked_limit(limit) + 1)
     found = records(view, Allocation, query)
     page = paged(found, limit, lambda found: (found.created_at, found.id))
-    states = [allocation_state(found, to_owner=mine is not None) for found in page.items]
-    return Page(states, page.next)
+    to_owner = view.actor.owner is not None
+    return Page([allocation_state(each, to_owner=to_owner) for each in page.items], page.next)
+
+
+# ── investments ──────────────────────────────────────────────────────────────────────
+
+
+def investment(view: View, name: str) -> InvestmentState:
+    """One investment. Errors: `InvestmentNotFound`; `NotYours` for an owner whose it is not."""
+    found = record(view, Investment, name) if is_storable(name) else None
+    owner = view.actor.owner
+    if owner is not None and (found is None or found.owner != owner):
+        raise NotYours("This is not yours, or does not exist.", expected=owner)
+    if found is None:
+        raise InvestmentNotFound(f"No investment {name[:100]!r}.", got=name[:100])
+    return investment_state(found)
+
+
+def investments(
+    view: View,
+    *,
+    owner: str | None = None,
+    sku: str | None = None,
+    status: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[InvestmentState]:
+    """Investments, newest first; an owner sees their own.
+
+    Errors: `NotYours` for an owner who asks for another's, `Invalid` limit, `InvalidCursor`.
+    """
+    of = _INVESTMENTS.c
+    query = select(view, Investment)
+    for name, value in (("owner", _whose(view, owner)), ("sku", sku), ("status", status)):
+        if checked_text(value, name) is not None:
+            query = query.where(of[name] == value)
+    if cursor is not None:
+        query = query.where(sa.tuple_(of.created_at, of.id) < from_cursor(cursor, int, str))
+    query = query.order_by(of.created_at.desc(), of.id.desc()).limit(checked_limit(limit) + 1)
+    found = records(view, Investment, query)
+    page = paged(found, limit, lambda found: (found.created_at, found.id))
+    return Page([investment_state(found) for found in page.items], page.next)
+
+
+def holdings(view: View, owner: str) -> list[Holding]:
+    """The shares that an owner has by completed investments, by SKU.
+
+    Errors: `NotYours` for an owner who asks for another's.
+    """
+    view.check_owner(owner)
+    of = _INVESTMENTS.c
+    query = (
+        sa.select(of.sku, of.unit, of.exponent, *exact_sum(of.quantity), *exact_sum(of.paid))
+        .where(
+            of.book_id == view.book_id,
+            of.owner == checked_text(owner, "owner"),
+            of.status == "completed",
+        )
+        .group_by(of.sku, of.unit, of.exponent)
+        .order_by(of.sku)
+    )
+    found = []
+    for row in view.rows(query):
+        sku, unit, places, *sums = list(row)
+        paid = to_text(joined(sums[2:]), places)
+        found.append(Holding(owner, sku, joined(sums[:2]), paid, unit))
+    return found
+
+
+def _whose(view: View, owner: str | None) -> str | None:
+    """Whose things are listed. Errors: `NotYours` for an owner who asks for another's."""
+    mine = view.actor.owner
+    if mine is not None and owner not in (None, mine):
+        raise NotYours("This is not yours to see.", expected=mine)
+    return mine or owner
 
 
 # ── counting again ───────────────────────────────────────────────────────────────────

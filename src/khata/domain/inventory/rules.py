@@ -13,6 +13,8 @@ from khata.base.money import to_text
 from khata.domain.inventory.model import (
     Allocation,
     AllocationState,
+    Investment,
+    InvestmentState,
     Item,
     ItemState,
     Line,
@@ -139,6 +141,37 @@ def allocation_state(allocation: Allocation, *, to_owner: bool = False) -> Alloc
         [] if to_owner else allocation.entries,
         to_iso(allocation.created_at),
         time_of(allocation.returned_at),
+    )
+
+
+def investment_state(investment: Investment) -> InvestmentState:
+    """The investment as its caller is told of it."""
+    places = investment.exponent
+    return InvestmentState(
+        investment.id,
+        investment.reference,
+        investment.status,
+        investment.owner,
+        investment.wallet,
+        investment.sku,
+        investment.quantity,
+        to_text(investment.price, places),
+        to_text(investment.total, places),
+        to_text(investment.benefit, places),
+        to_text(investment.paid, places),
+        to_text(investment.credited, places),
+        investment.unit,
+        investment.codes,
+        investment.paid_from,
+        investment.evidence,
+        investment.saga,
+        investment.allocation,
+        investment.entries,
+        investment.code,
+        investment.reason,
+        to_iso(investment.created_at),
+        time_of(investment.completed_at),
+        time_of(investment.ended_at),
     )
 
 

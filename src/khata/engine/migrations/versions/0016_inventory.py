@@ -18,6 +18,7 @@ def upgrade() -> None:
     _items()
     _lots()
     _allocations()
+    _investments()
 
 
 def _items() -> None:
@@ -107,6 +108,49 @@ def _allocations() -> None:
         ["created_at"],
     ):
         _index("stock_allocations", columns)
+
+
+def _investments() -> None:
+    op.create_table(
+        "investments",
+        book(),
+        text("id"),
+        text("reference"),
+        text("owner"),
+        text("wallet"),
+        text("sku"),
+        number("quantity"),
+        number("price"),
+        number("total"),
+        number("benefit"),
+        number("paid"),
+        number("credited"),
+        text("unit"),
+        number("exponent"),
+        text("codes"),
+        text("borne"),
+        text("paid_from", null=True),
+        text("evidence", null=True),
+        text("status"),
+        text("saga", null=True),
+        text("allocation", null=True),
+        text("entries"),
+        text("code", null=True),
+        text("reason", null=True),
+        number("created_at"),
+        number("completed_at", null=True),
+        number("ended_at", null=True),
+        sa.PrimaryKeyConstraint("book_id", "id", name="investments_pkey"),
+        sa.UniqueConstraint("book_id", "reference", name="investments_reference"),
+        sqlite_with_rowid=False,
+    )
+    for columns in (
+        ["owner", "created_at"],
+        ["sku", "created_at"],
+        ["status", "created_at"],
+        ["created_at"],
+    ):
+        _index("investments", columns)
 
 
 def _index(table: str, columns: list[str]) -> None:
