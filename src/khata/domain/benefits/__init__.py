@@ -1,5 +1,91 @@
-"""Campaigns and referrals."""
+"""Benefits: campaigns that lower what purchases cost, bonuses for who brings others."""
 
-from khata.domain.benefits.commands import VERBS
+from khata.domain.benefits.applying import apply, foresee, take_back
+from khata.domain.benefits.commands import (
+    ChangeBudget,
+    CreateCampaign,
+    EndCampaign,
+    ExtendCampaign,
+    PauseCampaign,
+    ResumeCampaign,
+    SetPolicy,
+)
+from khata.domain.benefits.model import (
+    Ask,
+    Benefit,
+    BonusesPaid,
+    Campaign,
+    CampaignState,
+    Granted,
+    KycState,
+    Liability,
+    Policy,
+    PolicyState,
+    Preview,
+    Referral,
+    ReferralState,
+    Use,
+    UseState,
+)
+from khata.domain.benefits.queries import (
+    campaign,
+    campaigns,
+    kyc,
+    liability,
+    policy,
+    preview,
+    referral,
+    referrals,
+    uses,
+)
+from khata.domain.benefits.referring import (
+    CancelReferral,
+    ConfirmKyc,
+    PayBonuses,
+    Refer,
+    qualify,
+)
+from khata.domain.benefits.verbs import VERBS
 
-__all__ = ["VERBS"]
+__all__ = [
+    "VERBS",
+    "Ask",
+    "Benefit",
+    "BonusesPaid",
+    "Campaign",
+    "CampaignState",
+    "CancelReferral",
+    "ChangeBudget",
+    "ConfirmKyc",
+    "CreateCampaign",
+    "EndCampaign",
+    "ExtendCampaign",
+    "Granted",
+    "KycState",
+    "Liability",
+    "PauseCampaign",
+    "PayBonuses",
+    "Policy",
+    "PolicyState",
+    "Preview",
+    "Refer",
+    "Referral",
+    "ReferralState",
+    "ResumeCampaign",
+    "SetPolicy",
+    "Use",
+    "UseState",
+    "apply",
+    "campaign",
+    "campaigns",
+    "foresee",
+    "kyc",
+    "liability",
+    "policy",
+    "preview",
+    "qualify",
+    "referral",
+    "referrals",
+    "take_back",
+    "uses",
+]

@@ -73,6 +73,7 @@ SOURCES: Final[dict[str, Source]] = {
         Source("dam_komao", "Bargaining savings", "income", "expense", "expense/dam_komao"),
         Source("surprise_coupon", "Coupons", "income", "expense", "expense/surprise_coupon"),
         Source("viral_bonus", "Viral bonus", "income", "expense", "expense/viral_bonus"),
+        Source("referral_bonus", "Referral bonus", "income", "expense", "expense/referrals"),
         Source("dhaar_loan", "Dhaar", "loan_taken", "loan_given", "receivable/dhaar"),
         Source("dhaar_repayment", "Dhaar", "loan_given", "loan_taken", "receivable/dhaar"),
         Source("mover_float", "Mover float", "loan_taken", "loan_taken", "receivable/mover_float"),
