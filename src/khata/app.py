@@ -65,6 +65,7 @@ SAGAS: Final = Sagas(
     *payouts.SAGAS,
     *bookings.SAGAS,
     *escrow.SAGAS,
+    *marketplace.SAGAS,
     *inventory.SAGAS,
 )
 """Every saga that is built in."""

@@ -13,6 +13,7 @@ from khata.domain.escrow.commands import (
 )
 from khata.domain.escrow.holding import (
     Terms,
+    assign,
     begin,
     check_terms,
     checked_legs,
@@ -49,6 +50,7 @@ __all__ = [
     "ReleaseEscrow",
     "SettleDispute",
     "Terms",
+    "assign",
     "back_of",
     "begin",
     "check_terms",

@@ -22,6 +22,7 @@ from khata.domain.ledger import (
     minor_of,
     wallet_account,
 )
+from khata.domain.payments import Payable
 from khata.domain.setup import exponent_of, source_of
 from khata.engine.accounts import Account
 from khata.engine.book import Book
@@ -31,6 +32,7 @@ from khata.engine.sagas import wake
 from khata.errors import (
     AlreadyExists,
     CurrencyMismatch,
+    HoldNotActive,
     HoldNotFound,
     Invalid,
     InvalidTransition,
@@ -128,6 +130,11 @@ def fund(book: Book, command: FundEscrow) -> EscrowState:
     escrow = house_account(book, f"escrow/{command.ref}", payer.unit)
     if escrow.balance or book.peek(Escrow, command.ref) is not None:
         raise AlreadyExists(f"The escrow {command.ref} exists already.", got=command.ref)
+    if book.peek(Payable, command.ref) is not None:
+        raise AlreadyExists(
+            f"{command.ref} is to be paid by a payment, whose money comes to lie there.",
+            got=command.ref,
+        )
     entry = _pay_in(book, command, payer, escrow, minor)
     terms = Terms(
         payer.owner or "",
@@ -143,7 +150,10 @@ def fund(book: Book, command: FundEscrow) -> EscrowState:
 
 
 def _payer(book: Book, command: FundEscrow) -> tuple[Account, int]:
-    """Who pays how much. Errors: `Invalid`, `HoldNotFound`, of a wallet and an amount."""
+    """Who pays how much.
+
+    Errors: `Invalid`, `HoldNotFound`, `HoldNotActive`, of a wallet and an amount.
+    """
     if (command.wallet is None) == (command.hold is None):
         raise Invalid(
             "An escrow is funded out of a wallet, or by a hold.",
@@ -159,8 +169,11 @@ def _payer(book: Book, command: FundEscrow) -> tuple[Account, int]:
     if hold is None:
         raise HoldNotFound(f"No hold {(command.hold or '')[:60]!r}.", got=command.hold)
     account = book.account(hold.account_id)
+    hold = book.get(Hold, hold.id)
+    if hold.status != "active":
+        raise HoldNotActive(f"{hold.id} is {hold.status}.", expected="active", got=hold.status)
     if command.amount is None:
-        return account, book.get(Hold, hold.id).remaining
+        return account, hold.remaining
     return account, minor_of(book, account, command.amount)
 
 
@@ -187,7 +200,7 @@ def _legs(
             book, source=command.source, category=command.category, partner=command.partner
         )
         return holding.legs_by_rule(book, rule, minor, payer, command.parties or {}), rule
-    legs = [_leg(receiver, payer) for receiver in command.receivers]
+    legs = [_leg(book, receiver, payer) for receiver in command.receivers]
     total = sum(leg.share for leg in legs)
     if total != minor:
         raise Invalid(
@@ -198,15 +211,16 @@ def _legs(
     return holding.checked_legs(book, legs, payer), None
 
 
-def _leg(receiver: Receiver, payer: Account) -> Leg:
+def _leg(book: Book, receiver: Receiver, payer: Account) -> Leg:
     if receiver.amount.currency != payer.unit:
+        exponent_of(book, receiver.amount.currency)
         raise CurrencyMismatch(
-            f"{receiver.name[:60]} is to get {receiver.amount.currency[:20]}.",
+            f"{receiver.name[:60]} is to get {receiver.amount.currency}.",
             expected=payer.unit,
-            got=receiver.amount.currency[:20],
+            got=receiver.amount.currency,
         )
     minor = to_positive_minor(receiver.amount.amount, payer.exponent)
-    return Leg(receiver.name[:60], receiver.to, minor)
+    return Leg(receiver.name, receiver.to, minor)
 
 
 @VERBS.handles(ReleaseEscrow, roles=("admin", "finance", "service"))
@@ -217,17 +231,24 @@ def release(book: Book, command: ReleaseEscrow) -> EscrowState:
     check_reason(command.reason)
     escrow = holding.escrow_of(book, command.escrow)
     minor = None if command.amount is None else _minor(book, escrow, command.amount)
-    held = sum(leg.held for leg in escrow.legs)
-    check_four_eyes(book, _account(book, escrow), held if minor is None else minor)
+    there = sum(leg.held for leg in escrow.legs if not command.legs or leg.name in command.legs)
+    check_four_eyes(book, _account(book, escrow), there if minor is None else minor)
     return rules.state_of(holding.release(book, escrow, command.reason, minor, command.legs))
 
 
 @VERBS.handles(RefundEscrow, roles=("admin", "finance", "service"))
 def refund(book: Book, command: RefundEscrow) -> EscrowState:
     """Errors: `EscrowNotFound`, `RefundExceeded`, `AccountFrozen`, `ApprovalRequired`, `Invalid`
-    for names that do not add up, those of an amount.
+    for names that do not add up, those of an amount; `InvalidTransition` for the escrow of a
+    sale, which is refunded itself.
     """
     escrow = holding.escrow_of(book, command.escrow)
+    if escrow.keeper is not None:
+        raise InvalidTransition(
+            f"{escrow.ref} is kept for the {escrow.keeper}: refund that.",
+            expected=f"the {escrow.keeper}",
+            got=escrow.ref,
+        )
     return rules.state_of(give_back(book, escrow, back_of(book, escrow, command)))
 
 
@@ -245,7 +266,8 @@ def back_of(book: Book, escrow: Escrow, command: RefundEscrow) -> Back:
         name: _minor(book, escrow, money) for name, money in (command.named or {}).items()
     } or None
     rules.check_names(escrow.legs, list(named or ()))
-    at_stake = escrow.paid - escrow.refunded if minor is None else minor
+    all_of_it = sum(named.values()) if named else escrow.paid - escrow.refunded
+    at_stake = all_of_it if minor is None else minor
     check_four_eyes(book, _account(book, escrow), at_stake)
     return Back(command.reason, minor, command.policy, named, command.frozen)
 

@@ -13,7 +13,8 @@ from khata.domain import commissions, debts
 from khata.domain.escrow import rules
 from khata.domain.escrow.model import Escrow, Giver, Leg, MoveKind, On, Step
 from khata.domain.ledger import Moved, account_of, enter, other_side
-from khata.domain.setup import Source, source_of
+from khata.domain.setup import source_of
+from khata.engine import limits
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.sagas import start, wake
@@ -22,6 +23,9 @@ from khata.errors.market import EscrowClosed, EscrowDisputed, EscrowNotFound
 
 _REF: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}(/[^\s/\x00-\x1f\x7f]{1,100})?")
 _MOST_DAYS: Final = 400
+_NAME: Final = re.compile(r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,58}[^\s\x00-\x1f\x7f])?")
+_NOT_RECEIVING: Final = frozenset({"escrow", "receivable"})
+"""Accounts that cannot receive out of an escrow: others' escrows, and what explains debts."""
 _MOST_LEGS: Final = 100
 _MOST_STEPS: Final = 400
 
@@ -37,6 +41,7 @@ class Terms(msgspec.Struct, frozen=True):
     days: int
     rule: str | None = None
     version: int = 0
+    keeper: str | None = None
 
 
 def check_terms(ref: str, on: On, days: int) -> None:
@@ -66,19 +71,47 @@ def legs_by_rule(
 
 
 def checked_legs(book: Book, legs: Sequence[Leg], account: Account) -> list[Leg]:
-    """Legs whose receivers are there, in the escrow's currency.
+    """Legs whose receivers are there, in the escrow's currency; a wallet is named by its path.
 
-    Errors: `Invalid`, `WalletNotFound`, `CurrencyMismatch`.
+    Errors: `Invalid`, `WalletNotFound`, `CurrencyMismatch`, `AccountClosed`.
     """
     names = [leg.name for leg in legs]
     if len(set(names)) < len(names) or not 0 < len(legs) <= _MOST_LEGS:
         raise Invalid(
-            "An escrow has 1 to 100 legs, each with a name of its own.", expected="names", got=names
+            "An escrow has 1 to 100 legs, each with a name of its own.",
+            expected=f"1 to {_MOST_LEGS} different names",
+            got=[name[:60] for name in names[:_MOST_LEGS]],
         )
-    for leg in legs:
-        if leg.to is not None:
-            other_side(book, leg.to, account.unit)
-    return list(legs)
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise Invalid(
+                "A leg's name has 1 to 60 characters, and no spaces around them.",
+                expected="such as partner",
+                got=name[:60],
+            )
+    return [
+        leg
+        if leg.to is None
+        else msgspec.structs.replace(leg, to=_receiver(book, leg.to, account.unit))
+        for leg in legs
+    ]
+
+
+def _receiver(book: Book, to: str, unit: str) -> str:
+    """A receiver as it is kept: a wallet's path, or a house account's code.
+
+    Errors: `Invalid`, `WalletNotFound`, `CurrencyMismatch`, `AccountClosed`.
+    """
+    account = other_side(book, to, unit)
+    if account.owner is None and account.code.partition("/")[0] in _NOT_RECEIVING:
+        raise Invalid(
+            f"{account.code[:200]} receives nothing out of an escrow.",
+            expected="a wallet, or a house account such as revenue/fee",
+            got=to[:200],
+        )
+    if account.status == "closed":
+        limits.check_status(account)
+    return account.code.removeprefix("wallet/")
 
 
 def begin(
@@ -110,6 +143,7 @@ def begin(
         givers=list(givers),
         rule=terms.rule,
         version=terms.version,
+        keeper=terms.keeper,
         on=terms.on,
         days=terms.days,
         status="held",
@@ -128,6 +162,7 @@ def begin(
             amount=Money(to_text(amount, escrow.exponent), escrow.unit),
         )
         made = msgspec.structs.replace(made, saga=saga)
+    _tell(book, made, made.steps[0])
     return book.add(made)
 
 
@@ -139,16 +174,38 @@ def noted(
     amount: int = 0,
     reason: str | None = None,
     moved: Sequence[Moved] = (),
+    last: bool = False,
 ) -> list[Step]:
-    """The history of an escrow with one more line. Errors: `Invalid` for one that has too many."""
-    if len(escrow.steps) >= _MOST_STEPS:
+    """The history of an escrow with one more line, which all who have a part in it are told.
+
+    `last`: it empties the escrow, or takes something back, and so is never refused.
+
+    Errors: `Invalid` for a history that is too long for more.
+    """
+    if len(escrow.steps) >= _MOST_STEPS and not last:
         raise Invalid(
             "This escrow has too long a history to go on with.",
             expected=_MOST_STEPS,
             got=len(escrow.steps),
         )
     line = Step(kind, str(book.actor), book.now, amount, reason, [entry.id for entry in moved])
+    if kind != "netted":  # that is told by the debts
+        _tell(book, escrow, line)
     return [*escrow.steps, line]
+
+
+def _tell(book: Book, escrow: Escrow, line: Step) -> None:
+    """Tell who paid and who receives of a line of the history."""
+    for owner in dict.fromkeys((escrow.owner, *rules.receiving(escrow.legs))):
+        book.announce(
+            f"escrow.{line.kind}",
+            escrow.ref,
+            owner,
+            amount=to_text(line.amount, escrow.exponent),
+            currency=escrow.unit,
+            by=line.by,
+            reason=line.reason,
+        )
 
 
 def escrow_of(book: Book, ref: str) -> Escrow:
@@ -161,19 +218,17 @@ def escrow_of(book: Book, ref: str) -> Escrow:
     return found
 
 
-def source(book: Book, escrow: Escrow) -> Source:
-    """What movements of this escrow are called."""
-    return source_of(book, escrow.source)
-
-
 def release(
     book: Book,
     escrow: Escrow,
     reason: str,
     amount: int | None = None,
     names: Sequence[str] | None = None,
+    called: str | None = None,
 ) -> Escrow:
     """Give receivers what is theirs; who owes the house pays from it.
+
+    `called`: the source under which it is theirs, where that is not the escrow's own.
 
     Errors: `EscrowDisputed`; those of `rules.releases`; `AccountFrozen`, `AccountClosed`.
     """
@@ -194,16 +249,17 @@ def release(
         book,
         [(held.id, total), *((account.id, -part) for account, part in to)],
         type="release",
-        source=source(book, escrow),
+        source=source_of(book, called or escrow.source),
         reference=escrow.ref,
         note=reason,
         metered=False,
     )
-    steps = noted(book, escrow, "released", amount=total, reason=reason, moved=[paid])
+    last = amount is None
+    steps = noted(book, escrow, "released", amount=total, reason=reason, moved=[paid], last=last)
     escrow = msgspec.structs.replace(escrow, steps=steps)
     netted = [entry for account, part in to for entry in _net(book, account, part, escrow.ref)]
     if netted:
-        steps = noted(book, escrow, "netted", reason="debts", moved=netted)
+        steps = noted(book, escrow, "netted", reason="debts", moved=netted, last=True)
     legs = rules.released(escrow.legs, parts)
     escrow = book.change(escrow, legs=legs, steps=steps, status=rules.status_of(legs))
     wake(book, topic(escrow.ref))
@@ -223,6 +279,20 @@ def account_of_leg(book: Book, escrow: Escrow, leg: Leg) -> Account:
     return other_side(book, leg.to, escrow.unit)
 
 
+def assign(book: Book, escrow: Escrow, name: str, to: str) -> Escrow:
+    """Say who receives a leg, as long as it is in escrow.
+
+    Errors: `Invalid`, `WalletNotFound`, `CurrencyMismatch`, `AccountClosed`; `EscrowClosed` when
+    it was released.
+    """
+    rules.check_names(escrow.legs, [name])
+    to = _receiver(book, to, escrow.unit)
+    legs = [msgspec.structs.replace(leg, to=to) if leg.name == name else leg for leg in escrow.legs]
+    if any(leg.name == name and leg.received for leg in legs):
+        raise EscrowClosed(f"{name} of {escrow.ref} is released.", expected="held", got="released")
+    return book.change(escrow, legs=legs)
+
+
 def topic(ref: str) -> str:
     """What runs wait for that have to do with an escrow."""
     return f"escrow:{ref}"
@@ -236,7 +306,7 @@ def delivered(book: Book, escrow: Escrow, reason: str) -> Escrow:
     if escrow.status == "refunded":
         raise EscrowClosed(f"{escrow.ref} is refunded.", expected="money", got="refunded")
     if escrow.delivered_at is None:
-        steps = noted(book, escrow, "delivered", reason=reason)
+        steps = noted(book, escrow, "delivered", reason=reason, last=True)
         escrow = book.change(escrow, delivered_at=book.now, steps=steps)
         wake(book, topic(escrow.ref))
     return escrow

@@ -78,6 +78,7 @@ class Escrow(Record, frozen=True):
     paid out of a wallet at once. `amount`: what came in, of which `paid` by the payer and the rest
     by `givers`. `refunded`: what the payer has back. `on`, `days`: released so many days after it
     was funded or delivered; `request` is by hand only. `rule`, `version`: the commission rule.
+    `keeper`: what it belongs to, such as a sale, by which alone it is given back.
     """
 
     ref: str
@@ -94,6 +95,7 @@ class Escrow(Record, frozen=True):
     givers: list[Giver]
     rule: str | None
     version: int
+    keeper: str | None
     on: On
     days: int
     status: EscrowStatus

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.escrow.model import Escrow, EscrowState
-from khata.domain.escrow.rules import state_of
+from khata.domain.escrow.rules import receiving, state_of
 from khata.engine.database import View
 from khata.engine.reading import checked_text, is_storable, paged, record, records, select
 from khata.engine.tables import table_of
@@ -22,16 +22,11 @@ def escrow(view: View, ref: str) -> EscrowState:
     """One escrow. Errors: `EscrowNotFound`; `NotYours` for who neither paid nor receives."""
     found = record(view, Escrow, ref) if is_storable(ref) else None
     owner = view.actor.owner
-    if owner is not None and (found is None or owner not in {found.owner, *_receivers(found)}):
+    if owner is not None and (found is None or owner not in {found.owner, *receiving(found.legs)}):
         raise NotYours("This is not yours, or does not exist.", expected=owner)
     if found is None:
         raise EscrowNotFound(f"No escrow {ref[:100]!r}.", got=ref[:100])
     return state_of(found)
-
-
-def _receivers(found: Escrow) -> set[str]:
-    """The owners of the wallets that receive: the first word of their path."""
-    return {leg.to.partition("/")[0] for leg in found.legs if leg.to is not None}
 
 
 def escrows(

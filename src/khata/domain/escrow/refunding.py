@@ -68,7 +68,8 @@ def refund(book: Book, escrow: Escrow, back: Back) -> Escrow:
     owed = [taking.owed for taking in takings]
     legs, out = rules.given_back(escrow.legs, parts, owed)
     moved = _enter(book, escrow, takings, out, amount, support, back.reason)
-    steps = noted(book, escrow, "refunded", amount=amount, reason=back.reason, moved=moved)
+    last, reason = back.amount is None, back.reason
+    steps = noted(book, escrow, "refunded", amount=amount, reason=reason, moved=moved, last=last)
     _owe(book, escrow, takings, back.reason)
     escrow = book.change(
         escrow,
@@ -144,7 +145,9 @@ def _room(account: Account, frozen: Frozen) -> int | None:
 
     Errors: `AccountFrozen`, `AccountClosed` when those are to refuse.
     """
-    if account.status == "active" or account.owner is None:
+    if account.owner is None:  # the house owes itself nothing: it gives
+        return None
+    if account.status == "active":
         return limits.headroom(account)
     if frozen == "refuse":
         limits.check_status(account)
@@ -241,7 +244,7 @@ def restore(
         legs=legs,
         givers=rules.givers_after(escrow.givers, [-part for part in support]),
         status=rules.status_of(legs),
-        steps=noted(book, escrow, "funded", amount=amount, reason=reason, moved=moved),
+        steps=noted(book, escrow, "funded", amount=amount, reason=reason, moved=moved, last=True),
     )
     wake(book, topic(ref))
     return escrow

@@ -34,6 +34,11 @@ def is_house(leg: Leg) -> bool:
     return leg.to is not None and leg.to.partition("/")[0] in ROOTS
 
 
+def receiving(legs: Sequence[Leg]) -> list[str]:
+    """The owners of the wallets that receive: the first word of their path."""
+    return [leg.to.partition("/")[0] for leg in legs if leg.to is not None and not is_house(leg)]
+
+
 def status_of(legs: Sequence[Leg]) -> EscrowStatus:
     """The status that follows from the legs."""
     if all(leg.left == 0 for leg in legs):
@@ -185,9 +190,9 @@ def support_back(escrow: Escrow, refund: int) -> list[int]:
     if not escrow.paid:
         return [giver.amount - giver.returned for giver in escrow.givers]
     return [
-        giver.amount * (escrow.refunded + refund) // escrow.paid - giver.returned
+        max(giver.amount * (escrow.refunded + refund) // escrow.paid - giver.returned, 0)
         for giver in escrow.givers
-    ]
+    ]  # never less than nothing: a refund that was restored may have had a minor unit more
 
 
 def most_refundable(escrow: Escrow, policy: Policy) -> int:

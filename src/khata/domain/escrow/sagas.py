@@ -14,9 +14,12 @@ from khata.engine.sagas.steps import Remembered
 
 _DAY_SECONDS: Final = 86_400
 PATIENT: Final = Retry(
-    attempts=1_000_000, first_seconds=60, cap_seconds=3600, codes=("account_frozen",)
+    attempts=1_000_000,
+    first_seconds=60,
+    cap_seconds=3600,
+    codes=("account_frozen", "escrow_disputed"),
 )
-"""What is frozen today need not be tomorrow."""
+"""What is frozen or disputed today need not be tomorrow."""
 
 
 def _escrow(book: Book, run: Run) -> Escrow:
@@ -56,11 +59,15 @@ def _undisputed(book: Book, run: Run) -> Remembered:
 
 
 def _release(book: Book, run: Run) -> Remembered:
-    """What nobody released before, to those who are known. Errors: `AccountFrozen`: tried again."""
+    """What nobody released before, to those who are known.
+
+    Errors: `AccountFrozen`, `EscrowDisputed`: tried again.
+    """
     escrow = _escrow(book, run)
     if any(leg.held for leg in escrow.legs if leg.to is not None):
         after = "funded" if escrow.on == "funding" else "delivered"
-        when = f"{escrow.days} days after it was {after}" if escrow.days else f"It was {after}"
+        days = "1 day" if escrow.days == 1 else f"{escrow.days} days"
+        when = f"{days} after it was {after}" if escrow.days else f"It was {after}"
         escrow = holding.release(book, escrow, f"{when}.")
     return {"status": escrow.status}
 

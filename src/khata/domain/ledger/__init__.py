@@ -1,5 +1,6 @@
 """The ledger: accounts, entries, reversals. Every room that moves money moves it through here."""
 
+from khata.domain.ledger.admin_books import Books, books
 from khata.domain.ledger.commands import (
     VERBS,
     AccountState,
@@ -47,6 +48,7 @@ from khata.domain.ledger.queries import (
     accounts,
     balance_after,
     entries,
+    entries_named,
     entry,
     entry_name,
     held_now,
@@ -66,6 +68,7 @@ __all__ = [
     "VERBS",
     "AccountState",
     "AccountView",
+    "Books",
     "CloseAccount",
     "EntryStatus",
     "EntryView",
@@ -87,12 +90,14 @@ __all__ = [
     "account_ref",
     "accounts",
     "balance_after",
+    "books",
     "check_four_eyes",
     "check_owner",
     "check_reason",
     "check_total",
     "enter",
     "entries",
+    "entries_named",
     "entry",
     "entry_id",
     "entry_key",

@@ -31,7 +31,9 @@ from khata.engine.holds import Hold
 from khata.engine.reading import (
     among,
     checked_text,
+    exact_sum,
     is_storable,
+    joined,
     looked_up,
     paged,
     record,
@@ -52,6 +54,7 @@ HOLDS: Final = table_of(Hold)
 REVERSALS: Final = table_of(Reversed)
 
 _BATCH: Final = 1000
+_MOST_NAMED: Final = 200  # SQLite bounds how deep a condition may be
 _legs: Final = msgspec.json.Decoder(Legs)
 _pairs: Final = msgspec.json.Decoder(list[tuple[int, int]])
 _object: Final = msgspec.json.Decoder(dict[str, Any])
@@ -271,11 +274,7 @@ def trial_balance(view: View, at: Instant | None = None) -> list[TrialLine]:
     """
     view.check_owner(None)
     of = ACCOUNTS.c
-    balance: sa.ColumnElement[Any] = of.balance
-    opened: sa.ColumnElement[bool] = sa.true()
-    if at is not None:
-        opened = of.opened_at <= at
-        balance = sum_after(view, of.id, seq_at(view, at))
+    balance, opened = _balance_at(view, at)
     query = (
         sa.select(of.unit, of.kind, of.code, of.exponent, balance.label("balance"))
         .where(of.book_id == view.book_id, opened)
@@ -290,6 +289,41 @@ def trial_balance(view: View, at: Instant | None = None) -> list[TrialLine]:
         )
         for row in view.stream(query)
     ]
+
+
+def sums(view: View, at: Instant | None = None) -> list[tuple[str, int, Kind, str, int]]:
+    """(unit, exponent, kind, first word of the code, plain sum of the balances) at an instant.
+
+    Errors: `NotYours` for owners.
+    """
+    view.check_owner(None)
+    of = ACCOUNTS.c
+    balance, opened = _balance_at(view, at)
+    word = sa.case(*[(sa.func.substr(of.code, 1, len(w) + 1) == f"{w}/", w) for w in ROOTS])
+    each = (
+        sa.select(
+            of.unit,
+            of.exponent,
+            of.kind,
+            word.label("word"),
+            sa.func.coalesce(balance, 0).label("balance"),
+        )
+        .where(of.book_id == view.book_id, opened)
+        .subquery()
+    )
+    keys = (each.c.unit, each.c.exponent, each.c.kind, each.c.word)
+    query = sa.select(*keys, *exact_sum(each.c.balance)).group_by(*keys).order_by(*keys)
+    return [(*list(row[:4]), joined(list(row[4:]))) for row in view.rows(query)]
+
+
+def _balance_at(
+    view: View, at: Instant | None
+) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[bool]]:
+    """(An account's plain balance, whether it had been opened) at an instant; None is now."""
+    if at is None:
+        return ACCOUNTS.c.balance, sa.true()
+    past = sum_after(view, ACCOUNTS.c.id, seq_at(view, at))
+    return past, ACCOUNTS.c.opened_at <= at
 
 
 # ── entries ──────────────────────────────────────────────────────────────────────────
@@ -338,6 +372,22 @@ def entries(
     rows = list(view.rows(_entry_query(view, sa.and_(*where), order, checked_limit(limit) + 1)))
     page = paged(rows, limit, lambda row: (row.seq, row.entry))
     return Page(_entry_views(view, page.items), page.next)
+
+
+def entries_named(view: View, names: Iterable[str]) -> list[EntryView]:
+    """The entries with these ids, in order, for a query of another room that has checked who asks;
+    an id that is none gives nothing.
+    """
+    keys = sorted({key for name in names if (key := entry_key(name)) is not None})
+    found: list[EntryView] = []
+    for start in range(0, len(keys), _MOST_NAMED):
+        part = keys[start : start + _MOST_NAMED]
+        where = sa.or_(
+            *(sa.and_(ENTRIES.c.seq == key[0], ENTRIES.c.entry == key[1]) for key in part)
+        )
+        order = (ENTRIES.c.seq, ENTRIES.c.entry)
+        found += _entry_views(view, list(view.rows(_entry_query(view, where, order, len(part)))))
+    return found
 
 
 def stream_entries(view: View) -> Iterator[EntryView]:

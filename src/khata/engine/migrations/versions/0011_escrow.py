@@ -32,6 +32,7 @@ def upgrade() -> None:
         text("givers"),
         text("rule", null=True),
         number("version"),
+        text("keeper", null=True),
         text("on"),
         number("days"),
         text("status"),

@@ -1,0 +1,112 @@
+"""The long way of a sale: paid, held, brought, its rider paid, released, and all rewarded."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from khata.domain import escrow
+from khata.domain.marketplace import selling
+from khata.domain.marketplace.model import Sale, subject_of
+from khata.engine.book import Book
+from khata.engine.sagas import IMPOSSIBLE, NOTHING, Local, Retry, Run, Saga, Wait
+from khata.engine.sagas.steps import Remembered
+
+_PATIENT: Final = Retry(
+    attempts=1_000_000,
+    first_seconds=60,
+    cap_seconds=3600,
+    codes=("account_frozen", "escrow_disputed"),
+)
+"""What is frozen or disputed today need not be tomorrow."""
+_OVER: Final = frozenset({"cancelled", "completed"})
+
+
+def _sale(book: Book, run: Run) -> Sale:
+    return book.get(Sale, run.data["sale"])
+
+
+def _subject(run: Run) -> str:
+    return subject_of(run.data["sale"])
+
+
+def _topic(run: Run) -> str:
+    return selling.topic(run.data["sale"])
+
+
+def _escrow_topic(run: Run) -> str:
+    return escrow.topic(subject_of(run.data["sale"]))
+
+
+def _placed(book: Book, run: Run) -> Remembered:
+    """Nothing yet: whoever pays, by whatever way, pays the sale's payable."""
+    return {"rule": f"{_sale(book, run).rule} {_sale(book, run).version}"}
+
+
+def _paid(book: Book, run: Run) -> Remembered:
+    payable = selling.payable_of(book, _sale(book, run))
+    return None if payable.status == "open" else {"payable": payable.status}
+
+
+def _hold(book: Book, run: Run) -> Remembered:
+    sale = selling.hold(book, _sale(book, run))
+    return {"status": sale.status, "payment": sale.payment}
+
+
+def _assign(book: Book, run: Run) -> Remembered:
+    return {"mission": selling.open_mission(book, _sale(book, run)).mission}
+
+
+def _delivered(book: Book, run: Run) -> Remembered:
+    sale = _sale(book, run)
+    if sale.status in {"delivered", *_OVER}:
+        return {"status": sale.status}
+    return None
+
+
+def _pay_rider(book: Book, run: Run) -> Remembered:
+    return {"rider": selling.pay_rider(book, _sale(book, run))}
+
+
+def _released(book: Book, run: Run) -> Remembered:
+    """Escrow lets go by its own saga, or by hand."""
+    sale = _sale(book, run)
+    kept = selling.escrow_of(book, sale)
+    if sale.status in _OVER or kept is None or kept.status in {"released", "refunded"}:
+        return {"escrow": kept.status if kept else None}
+    return None
+
+
+def _reward(book: Book, run: Run) -> Remembered:
+    """A sale that was wholly given back is no merit of anybody's."""
+    sale = _sale(book, run)
+    if sale.status == "delivered" and run.data["escrow"] == "released":
+        sale = selling.reward(book, sale)
+    return {"status": sale.status}
+
+
+def _call_off(book: Book, run: Run) -> Remembered:
+    sale = _sale(book, run)
+    if sale.status in {"placed", "paid", "dispatched"}:
+        selling.cancel(book, sale, "The sale was taken back.")
+    return None
+
+
+SAGAS: Final = (
+    Saga(
+        "sale",
+        1,
+        (
+            Local(name="place", do=_placed, undo=_call_off),
+            Wait(name="paid", ready=_paid, topic=_subject),
+            Local(name="hold", do=_hold, undo=NOTHING),
+            Local(name="assign", do=_assign, undo=NOTHING),
+            Wait(name="delivered", ready=_delivered, topic=_topic),
+            # what was delivered is not taken back by itself: a person refunds it
+            Local(name="pay_rider", do=_pay_rider, undo=IMPOSSIBLE, retry=_PATIENT),
+            Wait(name="released", ready=_released, topic=_escrow_topic),
+            Local(name="reward", do=_reward, undo=NOTHING),
+        ),
+        open_to_all=False,
+    ),
+)
+"""The saga of this room. Cancelling a sale lets it run to its end, with nothing left to do."""
