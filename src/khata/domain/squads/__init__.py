@@ -1,6 +1,6 @@
 """Squads: people who buy together out of one wallet, and what each of them has in it."""
 
-from khata.domain.squads.buying import Purchase, ReturnPurchase
+from khata.domain.squads.buying import PaySquadSale, Purchase, ReturnPurchase
 from khata.domain.squads.commands import (
     AddMember,
     CloseSquad,
@@ -49,6 +49,7 @@ __all__ = [
     "LineView",
     "MemberState",
     "PartState",
+    "PaySquadSale",
     "Purchase",
     "PurchaseState",
     "ReturnPurchase",

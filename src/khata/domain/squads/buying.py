@@ -8,11 +8,13 @@ from typing import Final, Literal
 import msgspec
 
 from khata.base.money import Money, to_text
+from khata.domain import marketplace, payments
 from khata.domain.ledger import (
     account_of,
     check_four_eyes,
     check_reason,
     enter,
+    house_account,
     minor_of,
     other_side,
 )
@@ -25,6 +27,7 @@ from khata.domain.squads.model import (
     Squad,
     SquadMember,
     SquadPurchase,
+    owner_of,
 )
 from khata.domain.squads.rules import (
     Person,
@@ -46,7 +49,7 @@ from khata.errors import (
     SameAccount,
     WalletNotFound,
 )
-from khata.errors.market import SquadNotFound, SquadRefused
+from khata.errors.market import SaleNotFound, SquadNotFound, SquadRefused
 
 VERBS: Final = Verbs()
 _MOST_REFERENCE: Final = 200
@@ -70,11 +73,25 @@ class Purchase(Command, frozen=True, tag="squads.purchase", omit_defaults=True):
     source: str = "order"
 
 
+class PaySquadSale(Command, frozen=True, tag="squads.pay_sale", omit_defaults=True):
+    """Pay a sale that was placed for the squad, at once, out of its wallet.
+
+    The sale's customer is the squad itself, `squad-<ref>`. `buyer`: the leader or buyer who
+    wants it. `sharing`, `cover`: as in `squads.purchase`.
+    """
+
+    squad: str
+    sale: str
+    buyer: str
+    sharing: Sharing | None = None
+    cover: Cover = "refuse"
+
+
 class ReturnPurchase(Command, frozen=True, tag="squads.return_purchase", omit_defaults=True):
     """Money of a purchase comes back: who paid it has it again, pro rata.
 
     `amount`: left out, all that is left. It comes from whom was paid; `arrived`: it is in the
-    squad's wallet already, and only nobody's yet.
+    squad's wallet already and nobody's yet, as the refund of a sale is.
     """
 
     purchase: str
@@ -91,12 +108,13 @@ def purchase(book: Book, command: Purchase) -> PurchaseState:
     """
     squad = of.open_squad(book, command.squad)
     of.check_role(book, squad, "leader", "buyer")
-    check_reference(command.reference)
+    if not command.reference.strip() or len(command.reference) > _MOST_REFERENCE:
+        raise Invalid("A reference has 1 to 200 characters.", got=command.reference[:60])
     paid = book.account(squad.account_id)
     minor = minor_of(book, paid, command.amount)
     payee = _payee(book, squad, command.to)
     check_four_eyes(book, paid, minor)
-    parts = shared(book, squad, minor, command.sharing, command.cover)
+    parts = _shared(book, squad, minor, command, book.actor.owner)
     source = source_of(book, command.source)
     moved = enter(
         book,
@@ -105,13 +123,7 @@ def purchase(book: Book, command: Purchase) -> PurchaseState:
         source=source,
         reference=command.reference,
     )
-    return keep(book, squad, command.reference, payee, parts, moved.id)
-
-
-def check_reference(reference: str) -> None:
-    """What a purchase is about. Errors: `Invalid`."""
-    if not reference.strip() or len(reference) > _MOST_REFERENCE:
-        raise Invalid("A reference has 1 to 200 characters.", got=reference[:60])
+    return _keep(book, squad, command.reference, payee, parts, moved.id)
 
 
 def _payee(book: Book, squad: Squad, to: str) -> Account:
@@ -137,27 +149,27 @@ def _payee(book: Book, squad: Squad, to: str) -> Account:
     return payee
 
 
-def shared(
-    book: Book, squad: Squad, minor: int, sharing: Sharing | None, cover: Cover
+def _shared(
+    book: Book, squad: Squad, minor: int, command: Purchase | PaySquadSale, buyer: str | None
 ) -> dict[str, int]:
     """Each member's part of an amount, in minor units, which they have or the leader stands in
-    for.
+    for. `buyer`: who of the squad asks, None for staff.
 
     Errors: `RoleRequired` for a rule that is not the squad's, unless the leader or staff give it;
     those of `persons` and `parts_of`; `SquadRefused` (`short`).
     """
     members = of.people(book, squad)
     kind, rest = squad.sharing, squad.rest
-    if sharing is None:
+    if (sharing := command.sharing) is None:
         who = [Person(member.owner, member.weight, member.fixed) for member in members]
     else:
-        if book.actor.owner not in {None, squad.leader}:
+        if buyer not in {None, squad.leader}:
             raise RoleRequired("Another sharing is for the leader to say.", expected=["leader"])
         kind, rest = sharing.kind, sharing.rest
         who = persons(sharing, [member.owner for member in members], squad.exponent)
     amounts = parts_of(minor, kind, rest, who)
     parts = {one.owner: part for one, part in zip(who, amounts, strict=True) if part}
-    _check_covered(squad, parts, members, cover)
+    _check_covered(squad, parts, members, command.cover)
     return parts
 
 
@@ -176,13 +188,13 @@ def _check_covered(
         raise of.short(squad, {squad.leader: sum(lacks.values()) - spare})
 
 
-def keep(
+def _keep(
     book: Book,
     squad: Squad,
     reference: str,
     payee: Account,
     parts: Mapping[str, int],
-    entry: str | None,
+    entry: str,
     *,
     sale: str | None = None,
 ) -> PurchaseState:
@@ -201,7 +213,7 @@ def keep(
             squad.unit,
             squad.exponent,
             [Part(owner, part) for owner, part in parts.items()],
-            [entry] if entry else [],
+            [entry],
             "made",
             str(book.actor),
             book.now,
@@ -223,13 +235,41 @@ def keep(
     return purchase_state(made)
 
 
+@VERBS.handles(PaySquadSale, roles=("admin", "service"))
+def pay_sale(book: Book, command: PaySquadSale) -> PurchaseState:
+    """Errors: `SquadNotFound`, `SaleNotFound`, `Invalid` for another's sale, `RoleRequired` for a
+    buyer who is none, those of a sharing and of paying a sale; `SquadRefused` with `closed`,
+    `not_a_member`, `short`.
+    """
+    squad = of.open_squad(book, command.squad)
+    if of.active(book, squad, command.buyer).role == "member":
+        raise RoleRequired(
+            "A squad's leader and buyers buy.", expected=["leader", "buyer"], got="member"
+        )
+    sale = book.peek(marketplace.Sale, command.sale)
+    if sale is None:
+        raise SaleNotFound(f"No sale {command.sale[:100]!r}.", got=command.sale[:100])
+    if sale.customer != owner_of(squad.ref):
+        raise Invalid("The sale is another's.", expected=owner_of(squad.ref), got=sale.customer)
+    if sale.unit != squad.unit:
+        raise CurrencyMismatch(
+            f"{squad.ref} is in {squad.unit}.", expected=squad.unit, got=sale.unit
+        )
+    parts = _shared(book, squad, sale.due, command, command.buyer)
+    paid = book.perform(marketplace.PaySale(sale.ref, "wallet", squad.wallet))
+    subject = marketplace.subject_of(sale.ref)
+    home = house_account(book, book.get(payments.Payable, subject).escrow, squad.unit)
+    return _keep(book, squad, subject, home, parts, paid.entries[0], sale=sale.ref)
+
+
 @VERBS.handles(ReturnPurchase, roles=("owner", "admin", "finance", "service"))
 def return_purchase(book: Book, command: ReturnPurchase) -> PurchaseState:
     """Who was paid may give it back, and staff. What comes back for who has left, or for a
     closed squad, waits in their balance.
 
     Errors: `SquadNotFound`, `NotYours`, `Invalid`, `RefundExceeded`, of an amount, of `enter`,
-    `ApprovalRequired`; `SquadRefused` with `not_arrived`.
+    `ApprovalRequired`; `SquadRefused` with `not_arrived`, or `sale` for one that is refunded as
+    a sale first.
     """
     check_reason(command.reason)
     made, payee = _returnable(book, command)
@@ -240,6 +280,8 @@ def return_purchase(book: Book, command: ReturnPurchase) -> PurchaseState:
     if command.arrived:
         if of.unassigned(book, squad) < minor:
             raise SquadRefused("So much has not arrived in the wallet.", reason="not_arrived")
+    elif made.sale is not None:
+        raise SquadRefused("A sale is refunded first, and then shared.", reason="sale")
     else:
         entry = _give_back(book, squad, made, payee, minor)
     parts = backs(made.parts, minor)

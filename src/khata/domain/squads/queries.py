@@ -253,13 +253,14 @@ def _sums(
 ) -> dict[str, dict[str, int]]:
     """Squad → owner → the sum of a column, in minor units."""
     of = table_of(cls).c
-    query: sa.Select[Any] = sa.select(of.squad, of.owner, *exact_sum(of[column]))
+    query = sa.select(of.squad, of.owner, *exact_sum(of[column]))
     query = query.where(of.book_id == view.book_id).group_by(of.squad, of.owner)
     if ref is not None:
         query = query.where(of.squad == ref)
     sums: dict[str, dict[str, int]] = {}
     for row in view.rows(query):
-        sums.setdefault(row[0], {})[row[1]] = joined(row[2:])
+        squad, owner, *parts = tuple(row)
+        sums.setdefault(squad, {})[owner] = joined(parts)
     return sums
 
 
@@ -267,11 +268,15 @@ def _owed(view: View, ref: str | None) -> dict[str, tuple[int, int]]:
     """Squad → what members owe it, and what balances stand in for, in minor units."""
     of = _MEMBERS.c
     owed: Any = sa.case((of.balance < 0, -of.balance), else_=0)
-    query: sa.Select[Any] = sa.select(of.squad, *exact_sum(owed), *exact_sum(of.covers))
+    query = sa.select(of.squad, *exact_sum(owed), *exact_sum(of.covers))
     query = query.where(of.book_id == view.book_id).group_by(of.squad)
     if ref is not None:
         query = query.where(of.squad == ref)
-    return {row[0]: (joined(row[1:3]), joined(row[3:5])) for row in view.rows(query)}
+    sums = {}
+    for row in view.rows(query):
+        squad, *parts = tuple(row)
+        sums[squad] = joined(parts[:2]), joined(parts[2:])
+    return sums
 
 
 def _squad(view: View, ref: str) -> Squad:
