@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from khata.edge.http.commissions import commission_operations
 from khata.edge.http.hooks import hook_operations
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
@@ -41,6 +42,7 @@ NAMES = [
         *saga_operations(Settings(), Threads()),
         *payment_operations(Settings(), Threads()),
         *payout_operations(Settings(), Threads()),
+        *commission_operations(Settings(), Threads()),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),
     ]
 ] + OTHERS

@@ -117,7 +117,7 @@ class ShareView(msgspec.Struct, frozen=True):
     amount: str
 
 
-class Preview(msgspec.Struct, frozen=True):
+class SharePreview(msgspec.Struct, frozen=True):
     """How an amount would be shared now, and by which version of which rule."""
 
     rule: str

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from khata.base.money import Money, to_positive_minor, to_text
 from khata.base.paging import Page, checked_limit, from_cursor
-from khata.domain.commissions.model import GENERAL, STANDARD, Preview, Rule, RuleState
+from khata.domain.commissions.model import GENERAL, STANDARD, Rule, RuleState, SharePreview
 from khata.domain.commissions.rules import chosen, share_views, shares, state_of
 from khata.domain.setup import decimals_of, source_named
 from khata.engine.database import View
@@ -75,7 +75,7 @@ def preview(
     category: str | None = None,
     partner: str | None = None,
     parties: Collection[str] = (),
-) -> Preview:
+) -> SharePreview:
     """How a sale of this amount would be shared if it began now: what the sale itself would do.
 
     `partner`: an owner's name. `parties`: the roles that somebody has in it; a partner is in
@@ -94,7 +94,7 @@ def preview(
     query = select(view, Rule).where(_RULES.c.open_partner.in_(mine))
     meant = chosen(records(view, Rule, query), source, category, partner)
     present = {role: role for role in (_ALWAYS, *parties)}
-    return Preview(
+    return SharePreview(
         meant.name,
         meant.version,
         source,

@@ -43,6 +43,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "sagas": ("sagas:app", "Long ways of several steps: watch them, decide for them."),
     "payouts": ("payouts:app", "Money that leaves to bank accounts; the accounts."),
     "webhooks": ("webhooks:app", "What providers told us, and who is told of what happens."),
+    "commissions": ("commissions:app", "How sales are shared: rules, versions, previews."),
     "approvals": ("approvals:app", "What waits for a second person."),
     "import": ("files:imports", "Bring operations or books in from files."),
     "export": ("files:exports", "Write the book out, for other programs."),

@@ -14,7 +14,14 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 import httpx
 
 from khata.base.paging import Page
-from khata.edge.client import calls, hook_calls, payment_calls, payout_calls, saga_calls
+from khata.edge.client import (
+    calls,
+    commission_calls,
+    hook_calls,
+    payment_calls,
+    payout_calls,
+    saga_calls,
+)
 from khata.edge.client.call import Call
 from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
 
@@ -233,6 +240,16 @@ class Client:
     complete_booking = _sync(payment_calls.complete_booking)
     cancel_booking = _sync(payment_calls.cancel_booking)
     refund_booking = _sync(payment_calls.refund_booking)
+    define_commission_rule = _sync(commission_calls.define_commission_rule)
+    retire_commission_rule = _sync(commission_calls.retire_commission_rule)
+    commission_rules = _sync(commission_calls.commission_rules)
+    commission_rule = _sync(commission_calls.commission_rule)
+    preview_commission = _sync(commission_calls.preview_commission)
+    define_source = _sync(commission_calls.define_source)
+    define_wallet_kind = _sync(commission_calls.define_wallet_kind)
+    sources = _sync(commission_calls.sources)
+    wallet_kinds = _sync(commission_calls.wallet_kinds)
+    units = _sync(commission_calls.units)
     each_wallets = _each(calls.wallets)
     each_my_wallets = _each(calls.my_wallets)
     each_transactions = _each(calls.transactions)
@@ -246,6 +263,7 @@ class Client:
     each_refunds = _each(payment_calls.refunds)
     each_disputes = _each(payment_calls.disputes)
     each_bookings = _each(payment_calls.bookings)
+    each_commission_rules = _each(commission_calls.commission_rules)
     each_bank_accounts = _each(payout_calls.bank_accounts)
     each_payouts = _each(payout_calls.payouts)
     each_payout_batches = _each(payout_calls.payout_batches)
@@ -402,6 +420,16 @@ class AsyncClient:
     complete_booking = _async(payment_calls.complete_booking)
     cancel_booking = _async(payment_calls.cancel_booking)
     refund_booking = _async(payment_calls.refund_booking)
+    define_commission_rule = _async(commission_calls.define_commission_rule)
+    retire_commission_rule = _async(commission_calls.retire_commission_rule)
+    commission_rules = _async(commission_calls.commission_rules)
+    commission_rule = _async(commission_calls.commission_rule)
+    preview_commission = _async(commission_calls.preview_commission)
+    define_source = _async(commission_calls.define_source)
+    define_wallet_kind = _async(commission_calls.define_wallet_kind)
+    sources = _async(commission_calls.sources)
+    wallet_kinds = _async(commission_calls.wallet_kinds)
+    units = _async(commission_calls.units)
     each_wallets = _async_each(calls.wallets)
     each_my_wallets = _async_each(calls.my_wallets)
     each_transactions = _async_each(calls.transactions)
@@ -415,6 +443,7 @@ class AsyncClient:
     each_refunds = _async_each(payment_calls.refunds)
     each_disputes = _async_each(payment_calls.disputes)
     each_bookings = _async_each(payment_calls.bookings)
+    each_commission_rules = _async_each(commission_calls.commission_rules)
     each_bank_accounts = _async_each(payout_calls.bank_accounts)
     each_payouts = _async_each(payout_calls.payouts)
     each_payout_batches = _async_each(payout_calls.payout_batches)

@@ -23,6 +23,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from khata.app import Khata
 from khata.edge.http.alerts import Alerts
 from khata.edge.http.bulk import bulk_operation
+from khata.edge.http.commissions import commission_operations
 from khata.edge.http.guard import Guard
 from khata.edge.http.hooks import hook_operations
 from khata.edge.http.metrics import Metrics
@@ -81,6 +82,7 @@ class Door:
             *hook_operations(settings, self.threads, books, receiver),
             *payment_operations(settings, self.threads),
             *payout_operations(settings, self.threads),
+            *commission_operations(settings, self.threads),
             statement_operation(self.threads),
             create_key_operation(settings),
             verify_operation(self.threads, self.alerts),

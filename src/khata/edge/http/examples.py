@@ -76,6 +76,14 @@ _BOOKING: Final = {
     "entries": ["ent_1000"], "reason": None, "created_at": _AT, "confirmed_at": _AT,
     "completed_at": _AT, "cancelled_at": None,
 }  # fmt: skip
+_RULE: Final = {
+    "name": "groceries", "version": 2, "status": "in_force", "sources": None,
+    "category": "groceries", "partner": None,
+    "parts": [{"name": "platform", "to": "revenue/commission", "points": 700,
+               "tax": {"points": 1500}},
+              {"name": "partner", "to": "partner", "rest": True}],
+    "reason": None, "since": _AT, "ended_at": None,
+}  # fmt: skip
 _RECEIPT: Final = {"seq": 2, "at": _AT, "key": "topup-1", "replayed": False}
 
 _PAYOUT: Final = {
@@ -187,6 +195,13 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Offered": {"provider": "sandbox", "currencies": ["BDT"],
                 "methods": ["card", "mobile_money"], "least": "10.00", "most": None},
     "BookingState": _BOOKING,
+    "RuleState": _RULE,
+    "SharePreview": {"rule": "groceries", "version": 2, "source": "order", "category": "groceries",
+                     "partner": "karim", "amount": "1000.00", "currency": "BDT",
+                     "shares": [{"name": "platform", "to": "revenue/commission",
+                                 "amount": "60.87"},
+                                {"name": "platform_tax", "to": "payable/vat", "amount": "9.13"},
+                                {"name": "partner", "to": "partner", "amount": "930.00"}]},
     "VerifyView": {"ok": True, "book": "main", "seq": 2, "head": "0" * 64, "journal": 2,
                    "postings": 2, "accounts": 2, "seconds": 0.004, "discrepancies": [],
                    "omitted": 0},

@@ -146,6 +146,8 @@ _IDS: Final = {
     "batch": "bat_1000",
     "schedule": "nightly",
     "seq": "2",
+    "rule": "groceries",
+    "version": "1",
 }
 
 
@@ -155,10 +157,11 @@ def _query(field: Any) -> dict[str, Any]:
         # a query has no null: a parameter is left out instead
         kept = [part for part in schema.pop("anyOf") if part != {"type": "null"}]
         schema |= kept[0]
-    if field.default is not None:
+    if field.default is not None and not field.required:
         schema["default"] = field.default
     about = schema.pop("description", field.name.replace("_", " ").capitalize() + ".")
-    return {"name": field.name, "in": "query", "description": about, "schema": schema}
+    found = {"name": field.name, "in": "query", "description": about, "schema": schema}
+    return found | ({"required": True} if field.required else {})
 
 
 def _responses(operation: Operation, names: Mapping[int, Any]) -> dict[str, Any]:

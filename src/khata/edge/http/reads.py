@@ -10,7 +10,7 @@ import msgspec
 from khata.base.actor import Actor
 from khata.base.clock import Instant, to_iso
 from khata.base.paging import Page, from_cursor, to_cursor
-from khata.domain import access, holds, ledger, wallets
+from khata.domain import access, holds, ledger, setup, wallets
 from khata.domain import khata as books
 from khata.edge.client.answers import JournalView, RefusalView
 from khata.edge.http.operation import Operation
@@ -171,6 +171,21 @@ def trial_balance(view: View, **asked: Any) -> Page[ledger.TrialLine]:
     return Page(ledger.trial_balance(view, **asked))
 
 
+def sources(view: View) -> Page[setup.Source]:
+    """Every transaction source."""
+    return Page(setup.sources(view))
+
+
+def wallet_kinds(view: View) -> Page[setup.WalletKind]:
+    """Every wallet kind."""
+    return Page(setup.wallet_kinds(view))
+
+
+def units(view: View) -> Page[setup.Unit]:
+    """The book's own units."""
+    return Page(setup.units(view))
+
+
 def keys(view: View) -> Page[access.KeyView]:
     """Every key."""
     return Page(access.keys(view))
@@ -240,6 +255,12 @@ _ROWS: Final[tuple[tuple[str, Callable[..., Any], Any, Any, str, str, str], ...]
      "listApprovals", "approvals", "Requests for a second person, newest first"),
     ("/v1/approvals/{approval}", access.approval, Nothing, access.ApprovalView, "getApproval",
      "approvals", "One request"),
+    ("/v1/sources", sources, Nothing, Page[setup.Source], "listSources", "set-up",
+     "Why money can move: the sources built in, then the book's own"),
+    ("/v1/wallet-kinds", wallet_kinds, Nothing, Page[setup.WalletKind], "listWalletKinds",
+     "set-up", "What a wallet can be for: the kinds built in, then the book's own"),
+    ("/v1/units", units, Nothing, Page[setup.Unit], "listUnits", "set-up",
+     "The book's own units, beside the currencies of ISO 4217"),
     ("/v1/journal", journal, Paged, Page[JournalView], "listJournal", "audit",
      "Every command that was carried out, in order"),
     ("/v1/refusals", refusals, Paged, Page[RefusalView], "listRefusals", "audit",
