@@ -63,6 +63,8 @@ LONG_WAYS = {
     "bookings",
     "webhooks",
     "commissions",
+    "earnings",
+    "trust",
 }
 PAY = Transfer(ALICE, BOB, bdt("1.00"))
 CREDIT = {"kind": "wallets.credit", "wallet": ALICE, "amount": {"amount": "3", "currency": "BDT"}}
