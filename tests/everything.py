@@ -266,12 +266,12 @@ def rule_on_commissions(story):
 
 def earn_and_be_trusted(story):
     """Views, a bonus and a delivery by a rate and a policy; a deed, and what deeds are worth."""
-    story.do(earnings.SetPolicy(earnings.Policy(rewards={"surprise_reward": bdt("5.00")})))
+    story.do(earnings.SetPolicy(earnings.EarningPolicy(rewards={"surprise_reward": bdt("5.00")})))
     story.do(earnings.SetRate("eve", bdt("20.01")))
     for total in (1234, 100_000):
         story.do(earnings.CountViews("V1", "eve", total))
     story.do(earnings.Bonus("surprise_reward", "eve", "eid"))
     story.do(earnings.PayDelivery("eve", "E1", bdt("60.00"), haggled=True, chain="morning"))
-    story.do(trust.SetRules({"delivered": trust.Rule(xp=20, good=1)}))
+    story.do(trust.SetRules({"delivered": trust.Worth(xp=20, good=1)}))
     for event in ("delivered", "late_delivery"):
         story.do(trust.RecordEvent("eve", event, "E1"))

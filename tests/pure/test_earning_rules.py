@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from khata.base.clock import from_iso
 from khata.base.money import Money
-from khata.domain.earnings import ChainBonus, Extra, Peak, Policy, Threshold, ViewRate
+from khata.domain.earnings import ChainBonus, EarningPolicy, Extra, Peak, Threshold, ViewRate
 from khata.domain.earnings.rules import (
     chain_bonus,
     check_policy,
@@ -63,7 +63,7 @@ def test_each_threshold_is_reached_once(thresholds, parts):
 def bonuses(policy=None, fee="60.00", at=NOON, *, haggled=False, place=0):
     minor = int(fee.replace(".", ""))
     found = delivery_bonuses(
-        policy or Policy(), bdt(fee), minor, 2, from_iso(at), haggled=haggled, place=place
+        policy or EarningPolicy(), bdt(fee), minor, 2, from_iso(at), haggled=haggled, place=place
     )
     return {kind: amount.amount for kind, amount in found}
 
@@ -81,7 +81,7 @@ def bonuses(policy=None, fee="60.00", at=NOON, *, haggled=False, place=0):
 )
 def test_peak_hours_are_those_of_the_books_own_time(at, inside):
     """Dhaka is six hours ahead; a window is without its end."""
-    assert (peak_at(Policy(), from_iso(at)) is not None) == inside
+    assert (peak_at(EarningPolicy(), from_iso(at)) is not None) == inside
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_peak_hours_are_those_of_the_books_own_time(at, inside):
 def test_a_window_may_go_on_over_midnight(at, inside):
     """It ends before it begins."""
     late = Peak("18:00", "02:00", Extra(points=1))
-    policy = Policy(offset_minutes=0, peaks=(late,))
+    policy = EarningPolicy(offset_minutes=0, peaks=(late,))
     assert (peak_at(policy, from_iso(f"2026-01-31T{at}:00Z")) is late) == inside
 
 
 def test_the_first_window_that_fits_counts():
     """Two do not add up."""
     one, two = (Peak("00:00", ends, Extra(points=1)) for ends in ("06:00", "12:00"))
-    policy = Policy(offset_minutes=0, peaks=(one, two))
+    policy = EarningPolicy(offset_minutes=0, peaks=(one, two))
     assert peak_at(policy, from_iso("2026-01-31T05:00:00Z")) is one
     assert peak_at(policy, from_iso("2026-01-31T07:00:00Z")) is two
 
@@ -137,7 +137,7 @@ def test_chains_pay_by_their_length(place, amount):
 
 def test_without_a_rule_there_is_no_bonus():
     """A policy may have none."""
-    policy = Policy(peaks=(), chains=(), haggled=None)
+    policy = EarningPolicy(peaks=(), chains=(), haggled=None)
     assert bonuses(policy, haggled=True, place=5) == {}
 
 
@@ -146,8 +146,8 @@ def test_without_a_rule_there_is_no_bonus():
 
 def test_a_setting_says_what_it_says_and_the_rest_is_built_in():
     """An empty one is the built-in policy."""
-    assert policy_in({}) == Policy()
-    assert policy_in({"offset_minutes": 0}).peaks == Policy().peaks
+    assert policy_in({}) == EarningPolicy()
+    assert policy_in({"offset_minutes": 0}).peaks == EarningPolicy().peaks
 
 
 @pytest.mark.parametrize(
@@ -173,18 +173,18 @@ NIGHT = ("18:00", "02:00")
 @pytest.mark.parametrize(
     "policy",
     [
-        Policy(offset_minutes=841),
-        Policy(viral=(Threshold(0, bdt("1")),)),
-        Policy(viral=(Threshold(5, bdt("1")), Threshold(5, bdt("2")))),
-        Policy(viral=tuple(Threshold(n, bdt("1")) for n in range(1, 52))),
-        Policy(chains=(ChainBonus(0, bdt("1")),)),
-        Policy(peaks=(Peak("24:00", "02:00", Extra(points=1)),)),
-        Policy(peaks=(Peak("02:00", "02:00", Extra(points=1)),)),
-        Policy(peaks=(Peak(*NIGHT, Extra()),)),
-        Policy(peaks=(Peak(*NIGHT, Extra(bdt("1"), 1)),)),
-        Policy(peaks=(Peak(*NIGHT, Extra(points=0)),)),
-        Policy(peaks=(Peak(*NIGHT, Extra(points=10_001)),)),
-        Policy(haggled=Extra()),
+        EarningPolicy(offset_minutes=841),
+        EarningPolicy(viral=(Threshold(0, bdt("1")),)),
+        EarningPolicy(viral=(Threshold(5, bdt("1")), Threshold(5, bdt("2")))),
+        EarningPolicy(viral=tuple(Threshold(n, bdt("1")) for n in range(1, 52))),
+        EarningPolicy(chains=(ChainBonus(0, bdt("1")),)),
+        EarningPolicy(peaks=(Peak("24:00", "02:00", Extra(points=1)),)),
+        EarningPolicy(peaks=(Peak("02:00", "02:00", Extra(points=1)),)),
+        EarningPolicy(peaks=(Peak(*NIGHT, Extra()),)),
+        EarningPolicy(peaks=(Peak(*NIGHT, Extra(bdt("1"), 1)),)),
+        EarningPolicy(peaks=(Peak(*NIGHT, Extra(points=0)),)),
+        EarningPolicy(peaks=(Peak(*NIGHT, Extra(points=10_001)),)),
+        EarningPolicy(haggled=Extra()),
     ],
 )
 def test_a_policy_that_makes_no_sense(policy):
@@ -196,4 +196,4 @@ def test_a_policy_that_makes_no_sense(policy):
 def test_rates_are_in_one_currency():
     """Bounds in another one would bound nothing."""
     with pytest.raises(CurrencyMismatch):
-        check_policy(Policy(views=ViewRate(most=Money("50.00", "USD"))))
+        check_policy(EarningPolicy(views=ViewRate(most=Money("50.00", "USD"))))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khata.domain.trust import RULES, Rule
+from khata.domain.trust import RULES, Worth
 from khata.domain.trust.rules import START, WHOLE, check_rules, rules_in, score_of
 from khata.errors import Invalid
 
@@ -50,7 +50,7 @@ def test_the_order_of_deeds_does_not_matter(deeds):
 def test_a_setting_changes_what_it_names_and_no_more():
     """A new event, another worth, the rest as built in."""
     rules = rules_in({"events": {"delivered": {"xp": 7}, "sang": {"good": 1}}})
-    assert rules == {**RULES, "delivered": Rule(xp=7), "sang": Rule(good=1)}
+    assert rules == {**RULES, "delivered": Worth(xp=7), "sang": Worth(good=1)}
     assert rules_in({}) == RULES
 
 
@@ -74,14 +74,14 @@ def test_a_setting_that_makes_no_sense(value):
 @pytest.mark.parametrize(
     "events",
     [
-        {"Delivered": Rule()},
-        {"": Rule()},
-        {"x" * 41: Rule()},
-        {"delivered": Rule(xp=-1)},
-        {"delivered": Rule(xp=1_000_001)},
-        {"delivered": Rule(good=1001)},
-        {"delivered": Rule(bad=-1)},
-        {f"event_{n}": Rule() for n in range(201)},
+        {"Delivered": Worth()},
+        {"": Worth()},
+        {"x" * 41: Worth()},
+        {"delivered": Worth(xp=-1)},
+        {"delivered": Worth(xp=1_000_001)},
+        {"delivered": Worth(good=1001)},
+        {"delivered": Worth(bad=-1)},
+        {f"event_{n}": Worth() for n in range(201)},
     ],
 )
 def test_rules_out_of_bounds(events):

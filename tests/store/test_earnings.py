@@ -15,10 +15,10 @@ from khata.domain.earnings import (
     Bonus,
     ChainBonus,
     CountViews,
+    EarningPolicy,
     Extra,
     PayDelivery,
     Peak,
-    Policy,
     SetPolicy,
     SetRate,
     Threshold,
@@ -44,7 +44,7 @@ from tests.lenders import Owe, a_lender
 from tests.store.test_queries_plans import plans_of
 
 NILA, RAFI = "nila/creator/BDT", "rafi/rider/BDT"
-QUIET = Policy(viral=(), peaks=(), chains=(), haggled=None)
+QUIET = EarningPolicy(viral=(), peaks=(), chains=(), haggled=None)
 
 
 def counted(book, total, video="V1", creator="nila", **options):
@@ -117,7 +117,7 @@ def test_a_report_that_is_worth_nothing_yet(database_url):
     """The views count, no entry is made; with the next one they are paid."""
     with a_book(database_url) as book:
         cheap = ViewRate(bdt("0.10"), bdt("50.00"), bdt("0.10"))
-        book.submit(SetPolicy(Policy(views=cheap)))
+        book.submit(SetPolicy(EarningPolicy(views=cheap)))
         first = counted(book, 60)
         assert (first.new, first.earnings, first.views.paid) == (60, [], "0.00")
         assert kinds(counted(book, 120)) == {"video_view": "0.01"}
@@ -143,7 +143,7 @@ def test_a_rate_outside_of_its_bounds(tmp_path, amount):
         assert (error.code, error.details["reason"]) == ("earning_refused", "rate_out_of_bounds")
         assert not book.query(earnings.rate, "nila").agreed
         wide = ViewRate(bdt("1.00"), bdt("2000.00"), bdt("20.00"))
-        book.submit(SetPolicy(Policy(views=wide)))
+        book.submit(SetPolicy(EarningPolicy(views=wide)))
         assert book.submit(SetRate("nila", bdt(amount))).result.agreed
 
 
@@ -207,7 +207,7 @@ def test_a_video_stays_in_its_currency(database_url):
         book.submit(SetRate("nila", bdt("40.00")))
         counted(book, 1000)
         usd = ViewRate(*(Money(amount, "USD") for amount in ("0.10", "0.50", "0.20")))
-        book.submit(SetPolicy(Policy(views=usd)))
+        book.submit(SetPolicy(EarningPolicy(views=usd)))
         error = refused(book, CountViews("V1", "nila", 2000))
         assert (error.code, error.details["reason"]) == ("earning_refused", "other_currency")
         assert counted(book, 1000, "V2").earnings[0].wallet == "nila/creator/USD"
@@ -283,7 +283,7 @@ def test_the_policy_says_what_a_reward_is(database_url):
     with a_book(database_url) as book:
         error = refused(book, Bonus("surprise_reward", "nila", "eid"))
         assert (error.code, error.details["reason"]) == ("earning_refused", "no_amount")
-        book.submit(SetPolicy(Policy(rewards={"surprise_reward": bdt("25.00")})))
+        book.submit(SetPolicy(EarningPolicy(rewards={"surprise_reward": bdt("25.00")})))
         book.submit(Bonus("surprise_reward", "nila", "eid"))
         assert balance(book, NILA) == "25.00"
 
@@ -364,7 +364,7 @@ def test_a_fee_that_is_paid_elsewhere(database_url):
 
 def test_bonuses_in_another_currency_go_to_a_wallet_of_it(database_url):
     """Each amount keeps the currency in which the policy names it."""
-    policy = Policy(peaks=(), haggled=Extra(Money("1.50", "USD")))
+    policy = EarningPolicy(peaks=(), haggled=Extra(Money("1.50", "USD")))
     with a_book(database_url, clock=Clock()) as book:
         book.submit(SetPolicy(policy))
         paid = delivered(book, "M1", haggled=True)
@@ -394,7 +394,7 @@ def test_all_of_a_deliverys_earnings_are_netted_together(database_url):
     """Fee and bonuses, one entry for each debt."""
     with a_lender(database_url) as book:
         owing(book, "rafi", "rider", "65.00")
-        book.submit(SetPolicy(Policy(peaks=())))
+        book.submit(SetPolicy(EarningPolicy(peaks=())))
         assert len(delivered(book, "M1", haggled=True).collected) == 1
         assert balance(book, RAFI) == "5.00"
 
@@ -421,7 +421,7 @@ def test_who_may_ask(tmp_path):
         CountViews("V1", "nila", 10),
         Bonus("surprise_reward", "nila", "eid", bdt("5")),
         PayDelivery("nila", "M1", bdt("5")),
-        SetPolicy(Policy()),
+        SetPolicy(EarningPolicy()),
     ]
     with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
         for who in (owner("nila"), SUPPORT):
@@ -444,16 +444,16 @@ def test_a_frozen_wallet_earns_later(database_url):
 
 
 POLICIES = [
-    (Policy(offset_minutes=900), "invalid_input"),
-    (Policy(viral=(Threshold(10, bdt("0")),)), "invalid_amount"),
-    (Policy(viral=(Threshold(10, bdt("x")),)), "invalid_amount"),
-    (Policy(rewards={"viral_bonus": Money("1", "GOLD")}), "unknown_currency"),
-    (Policy(chains=(ChainBonus(5, bdt("1.234")),)), "too_many_decimals"),
-    (Policy(peaks=(Peak("9", "10", Extra(points=1)),)), "invalid_input"),
-    (Policy(haggled=Extra()), "invalid_input"),
-    (Policy(views=ViewRate(bdt("20"), bdt("10"), bdt("15"))), "invalid_input"),
-    (Policy(views=ViewRate(bdt("20"), bdt("50"), bdt("19.99"))), "invalid_input"),
-    (Policy(views=ViewRate(most=Money("50", "USD"))), "currency_mismatch"),
+    (EarningPolicy(offset_minutes=900), "invalid_input"),
+    (EarningPolicy(viral=(Threshold(10, bdt("0")),)), "invalid_amount"),
+    (EarningPolicy(viral=(Threshold(10, bdt("x")),)), "invalid_amount"),
+    (EarningPolicy(rewards={"viral_bonus": Money("1", "GOLD")}), "unknown_currency"),
+    (EarningPolicy(chains=(ChainBonus(5, bdt("1.234")),)), "too_many_decimals"),
+    (EarningPolicy(peaks=(Peak("9", "10", Extra(points=1)),)), "invalid_input"),
+    (EarningPolicy(haggled=Extra()), "invalid_input"),
+    (EarningPolicy(views=ViewRate(bdt("20"), bdt("10"), bdt("15"))), "invalid_input"),
+    (EarningPolicy(views=ViewRate(bdt("20"), bdt("50"), bdt("19.99"))), "invalid_input"),
+    (EarningPolicy(views=ViewRate(most=Money("50", "USD"))), "currency_mismatch"),
 ]
 
 
@@ -462,7 +462,7 @@ def test_a_policy_that_makes_no_sense_is_refused(tmp_path, policy, code):
     """And the one before it stays."""
     with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
         assert refused(book, SetPolicy(policy)).code == code
-        assert book.query(earnings.policy) == Policy()
+        assert book.query(earnings.policy) == EarningPolicy()
         assert kinds(counted(book, 1000)) == {"video_view": "20.00"}
 
 
@@ -658,7 +658,7 @@ def test_a_story_runs_again_to_the_same_head(database_url, tmp_path):
     with a_book(database_url, clock=Clock()) as book:
         book.submit(SetRate("nila", bdt("33.33")))
         counted(book, 123_457)
-        book.submit(SetPolicy(Policy(rewards={"surprise_reward": bdt("25.00")})))
+        book.submit(SetPolicy(EarningPolicy(rewards={"surprise_reward": bdt("25.00")})))
         book.submit(Bonus("surprise_reward", "nila", "eid"))
         delivered(book, "M1", haggled=True, chain="morning")
         with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:

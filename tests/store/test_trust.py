@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from khata import Khata
 from khata.domain import khata, ledger, trust, wallets
 from khata.domain.setup import DefineUnit, Set
-from khata.domain.trust import RecordEvent, Rule, SetRules
+from khata.domain.trust import RecordEvent, SetRules, Worth
 from khata.domain.trust.rules import score_of
 from khata.engine.replay import replay
 from khata.errors import NotYours
@@ -83,7 +83,7 @@ def test_the_history_is_kept_as_it_was(database_url):
             clock.pass_by(60)
             happened(book, event, f"M{number}")
         happened(book, "delivered", who="bob")
-        book.submit(SetRules({"delivered": Rule(xp=1)}))
+        book.submit(SetRules({"delivered": Worth(xp=1)}))
         seen, cursor = [], None
         while True:
             page = book.query(trust.history, "alice", cursor=cursor, limit=3)
@@ -100,9 +100,9 @@ def test_the_history_is_kept_as_it_was(database_url):
 def test_a_book_says_what_events_are_worth(database_url):
     """Those it names; the others stay; what it named before and does no more is as built in."""
     with a_book(database_url) as book:
-        rules = book.submit(SetRules({"delivered": Rule(xp=3), "sang": Rule(good=2)})).result
+        rules = book.submit(SetRules({"delivered": Worth(xp=3), "sang": Worth(good=2)})).result
         assert rules == book.query(trust.rules)
-        assert (rules.events["sang"], rules.events["order_sold"].xp) == (Rule(good=2), 20)
+        assert (rules.events["sang"], rules.events["order_sold"].xp) == (Worth(good=2), 20)
         assert happened(book, "delivered").xp == "3"
         assert happened(book, "sang").score == score_of(2, 0)
         book.submit(SetRules({}))
@@ -134,7 +134,11 @@ def test_what_makes_no_sense_is_refused(tmp_path, who, event, reference):
 def test_rules_that_make_no_sense_are_refused(tmp_path):
     """By the command that sets them; and where they are read, if they were set past it."""
     with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
-        for events in ({"Big": Rule()}, {"delivered": Rule(xp=-1)}, {"delivered": Rule(good=1001)}):
+        for events in (
+            {"Big": Worth()},
+            {"delivered": Worth(xp=-1)},
+            {"delivered": Worth(good=1001)},
+        ):
             assert refused(book, SetRules(events)).code == "invalid_input"
         book.submit(Set("trust", {"events": {"delivered": {"xp": "many"}}}))
         error = refused(book, RecordEvent("alice", "delivered", "M1"))
@@ -239,7 +243,7 @@ def test_a_story_runs_again_to_the_same_head(database_url, tmp_path):
     with a_book(database_url) as book:
         for event in ("delivered", "late_delivery", "order_sold"):
             happened(book, event)
-        book.submit(SetRules({"delivered": Rule(xp=3)}))
+        book.submit(SetRules({"delivered": Worth(xp=3)}))
         happened(book, "delivered")
         with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
             assert replay(book, copy).hash.hex() == book.verify().head

@@ -17,10 +17,10 @@ from khata.domain.earnings.model import (
     CreatorRate,
     Earning,
     EarningKind,
+    EarningPolicy,
+    EarningsPaid,
     Mission,
     MissionChain,
-    Paid,
-    Policy,
     RateState,
     VideoViews,
     ViewsCounted,
@@ -93,7 +93,7 @@ class PayDelivery(Command, frozen=True, tag="earnings.delivery", omit_defaults=T
 class SetPolicy(Command, frozen=True, tag="earnings.set_policy"):
     """Say how earnings are measured from now on. What the policy leaves out is as built in."""
 
-    policy: Policy
+    policy: EarningPolicy
 
 
 # ── creators ─────────────────────────────────────────────────────────────────────────
@@ -164,7 +164,7 @@ def count_views(book: Book, command: CountViews) -> ViewsCounted:
     return ViewsCounted(rules.views_state(views), new, paid.earnings, paid.collected)
 
 
-def _viral(book: Book, command: CountViews, policy: Policy, before: int) -> list[Due]:
+def _viral(book: Book, command: CountViews, policy: EarningPolicy, before: int) -> list[Due]:
     """The viral bonuses that this report reaches; one that a person gave already is not due."""
     return [
         _due(book, "viral_bonus", one.amount, reference)
@@ -174,7 +174,7 @@ def _viral(book: Book, command: CountViews, policy: Policy, before: int) -> list
     ]
 
 
-def _rate_of(book: Book, creator: str, policy: Policy) -> CreatorRate:
+def _rate_of(book: Book, creator: str, policy: EarningPolicy) -> CreatorRate:
     """What was agreed on, in the currency that views are paid in, or else the policy's."""
     known, otherwise = book.peek(CreatorRate, creator), policy.views.otherwise
     if known is not None and known.unit == otherwise.currency:
@@ -220,7 +220,7 @@ def _video(book: Book, command: CountViews, rate: CreatorRate) -> VideoViews:
 
 
 @VERBS.handles(Bonus, roles=("admin", "finance", "service"))
-def bonus(book: Book, command: Bonus) -> Paid:
+def bonus(book: Book, command: Bonus) -> EarningsPaid:
     """Errors: `AlreadyCounted`; `EarningRefused` when neither the command nor the policy names an
     amount; those of an amount and of `pay`.
     """
@@ -241,7 +241,7 @@ def bonus(book: Book, command: Bonus) -> Paid:
 
 
 @VERBS.handles(PayDelivery, roles=("admin", "finance", "service"))
-def pay_delivery(book: Book, command: PayDelivery) -> Paid:
+def pay_delivery(book: Book, command: PayDelivery) -> EarningsPaid:
     """Errors: `AlreadyCounted`, `Invalid`, those of an amount and of `pay`."""
     check_reference("reference", command.reference)
     if book.peek(Mission, (command.rider, command.reference)) is not None:
@@ -313,7 +313,7 @@ def _due(book: Book, kind: EarningKind, amount: Money, reference: str) -> Due:
 
 
 @VERBS.handles(SetPolicy, roles=("admin",))
-def set_policy(book: Book, command: SetPolicy) -> Policy:
+def set_policy(book: Book, command: SetPolicy) -> EarningPolicy:
     """Errors: `Invalid`, `CurrencyMismatch`, those of an amount and its currency."""
     rules.check_policy(command.policy)
     policy = checked(book, command.policy)

@@ -15,7 +15,7 @@ from khata.domain.ledger import Moved
 from khata.engine.records import Record, Table
 
 EARNINGS: Final = "earnings"
-"""The setting of the book that a `Policy` is read from."""
+"""The setting of the book that a `EarningPolicy` is read from."""
 
 EarningKind = Literal[
     "video_view",
@@ -198,7 +198,7 @@ class ChainBonus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeats: bool = False
 
 
-class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EarningPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How earnings are measured. What a setting leaves out is as it is here.
 
     `offset_minutes`: the book's own time, minutes east of UTC. `rewards`: what a bonus is when it
@@ -237,7 +237,7 @@ class EarningState(msgspec.Struct, frozen=True):
     at: str
 
 
-class Paid(msgspec.Struct, frozen=True):
+class EarningsPaid(msgspec.Struct, frozen=True):
     """What was paid to an owner, and which of their debts were taken out of it at once."""
 
     owner: str

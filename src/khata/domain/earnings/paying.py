@@ -14,8 +14,8 @@ from khata.domain.earnings.model import (
     WAYS,
     Earning,
     EarningKind,
-    Paid,
-    Policy,
+    EarningPolicy,
+    EarningsPaid,
 )
 from khata.domain.earnings.rules import amounts_in, earning_state, policy_in
 from khata.domain.ledger import account_of, check_four_eyes, enter, house_account
@@ -38,7 +38,7 @@ class Due(msgspec.Struct, frozen=True):
     reference: str
 
 
-def pay(book: Book, owner: str, dues: Sequence[Due], path: str | None = None) -> Paid:
+def pay(book: Book, owner: str, dues: Sequence[Due], path: str | None = None) -> EarningsPaid:
     """Pay what is due to an owner, each in an entry of its own, out of the house's expenses.
 
     `path`: the wallet that it goes to; left out, that of the earning's kind, opened when there is
@@ -65,7 +65,7 @@ def pay(book: Book, owner: str, dues: Sequence[Due], path: str | None = None) ->
     ]
     for earning in paid:
         _announce(book, earning)
-    return Paid(owner, [earning_state(earning) for earning in paid], collected)
+    return EarningsPaid(owner, [earning_state(earning) for earning in paid], collected)
 
 
 def wallet_of(book: Book, owner: str, kind: str, unit: str, path: str | None) -> Account:
@@ -86,12 +86,12 @@ def wallet_of(book: Book, owner: str, kind: str, unit: str, path: str | None) ->
     return wallet
 
 
-def policy_of(book: Book) -> Policy:
+def policy_of(book: Book) -> EarningPolicy:
     """The setting `earnings`. Errors: as `checked`."""
     return checked(book, policy_in(setting(book, EARNINGS)))
 
 
-def checked(book: Book, policy: Policy) -> Policy:
+def checked(book: Book, policy: EarningPolicy) -> EarningPolicy:
     """A policy all of whose amounts are amounts of this book, and whose bounds are in order.
 
     Errors: `InvalidAmount`, `TooManyDecimals`, `UnknownCurrency`; `Invalid` for bounds that leave

@@ -15,11 +15,11 @@ from khata.domain.earnings.model import (
     EARNINGS,
     CreatorRate,
     Earning,
+    EarningPolicy,
     EarningState,
     EarningTotal,
     Mission,
     MissionState,
-    Policy,
     RateState,
     VideoViews,
     ViewsState,
@@ -145,7 +145,7 @@ def rate(view: View, creator: str) -> RateState:
     return RateState(creator, text, known.unit, agreed=True, set_at=to_iso(known.set_at))
 
 
-def policy(view: View) -> Policy:
+def policy(view: View) -> EarningPolicy:
     """How earnings are measured in this book. Errors: `Invalid`."""
     known = record(view, Setting, EARNINGS)
     return rules.policy_in(known.value if known else {})

@@ -15,12 +15,12 @@ from khata.domain.earnings.model import (
     ChainBonus,
     Earning,
     EarningKind,
+    EarningPolicy,
     EarningState,
     Extra,
     Mission,
     MissionState,
     Peak,
-    Policy,
     Threshold,
     VideoViews,
     ViewsState,
@@ -59,7 +59,7 @@ def reached(thresholds: Iterable[Threshold], before: int, total: int) -> list[Th
 
 
 def delivery_bonuses(
-    policy: Policy, fee: Money, fee_minor: int, exponent: int, at: Instant, *, haggled: bool,
+    policy: EarningPolicy, fee: Money, fee_minor: int, exponent: int, at: Instant, *, haggled: bool,
     place: int,
 ) -> list[tuple[EarningKind, Money]]:  # fmt: skip
     """What a delivery brings its rider beside the fee, as (kind, amount).
@@ -97,7 +97,7 @@ def chain_bonus(chains: Iterable[ChainBonus], place: int) -> Money | None:
     return max(due, key=lambda one: one.missions).amount if due else None
 
 
-def peak_at(policy: Policy, at: Instant) -> Peak | None:
+def peak_at(policy: EarningPolicy, at: Instant) -> Peak | None:
     """The first peak window that an instant falls in."""
     now = (at // (60 * SECOND) + policy.offset_minutes) % _DAY_MINUTES
     for peak in policy.peaks:
@@ -119,20 +119,20 @@ def minute_of(time: str) -> int:
 # ── the policy ───────────────────────────────────────────────────────────────────────
 
 
-def policy_in(value: Mapping[str, Any]) -> Policy:
+def policy_in(value: Mapping[str, Any]) -> EarningPolicy:
     """The policy that a setting's value says. Errors: `Invalid`."""
     try:
-        policy = msgspec.convert(value, Policy)
+        policy = msgspec.convert(value, EarningPolicy)
     except msgspec.ValidationError as error:
         raise Invalid(
             f"The setting earnings makes no sense: {error}",
-            expected=list(Policy.__struct_fields__),
+            expected=list(EarningPolicy.__struct_fields__),
         ) from None
     check_policy(policy)
     return policy
 
 
-def check_policy(policy: Policy) -> None:
+def check_policy(policy: EarningPolicy) -> None:
     """Errors: `Invalid` for a rule that makes no sense, `CurrencyMismatch` for view rates in
     several currencies. Whether amounts are amounts is for who knows the book's units.
     """
@@ -178,11 +178,11 @@ def _check_extra(extra: Extra) -> None:
         raise Invalid("Points are 1 to 10000.", expected="1 to 10000", got=extra.points)
 
 
-def _extras(policy: Policy) -> list[Extra]:
+def _extras(policy: EarningPolicy) -> list[Extra]:
     return [*(peak.extra for peak in policy.peaks), *filter(None, [policy.haggled])]
 
 
-def amounts_in(policy: Policy) -> Iterator[Money]:
+def amounts_in(policy: EarningPolicy) -> Iterator[Money]:
     """Every amount that a policy names."""
     yield from (policy.views.least, policy.views.most, policy.views.otherwise)
     yield from (one.amount for one in policy.viral)

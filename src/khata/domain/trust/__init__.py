@@ -4,12 +4,12 @@ from khata.domain.trust.commands import VERBS, RecordEvent, SetRules, award
 from khata.domain.trust.model import (
     RULES,
     Award,
-    Rule,
     TrustEvent,
     TrustLine,
     TrustRules,
     TrustScore,
     TrustState,
+    Worth,
 )
 from khata.domain.trust.queries import history, rules, score
 
@@ -18,13 +18,13 @@ __all__ = [
     "VERBS",
     "Award",
     "RecordEvent",
-    "Rule",
     "SetRules",
     "TrustEvent",
     "TrustLine",
     "TrustRules",
     "TrustScore",
     "TrustState",
+    "Worth",
     "award",
     "history",
     "rules",

@@ -15,10 +15,10 @@ from khata.domain.trust.model import (
     TRUST,
     XP,
     Award,
-    Rule,
     TrustEvent,
     TrustRules,
     TrustScore,
+    Worth,
 )
 from khata.domain.trust.rules import START, check_rules, rules_in, score_of
 from khata.domain.wallets import ensure_wallet
@@ -41,7 +41,7 @@ class RecordEvent(Command, frozen=True, tag="trust.record"):
 class SetRules(Command, frozen=True, tag="trust.set_rules"):
     """Say what events are worth. An event that is not named is worth what is built in."""
 
-    events: dict[str, Rule]
+    events: dict[str, Worth]
 
 
 @VERBS.handles(RecordEvent, roles=("admin", "service"))
@@ -118,7 +118,7 @@ def _give(book: Book, owner: str, points: int, reference: str) -> tuple[int, int
     return minor, unit.exponent, moved.id
 
 
-def _count(book: Book, owner: str, rule: Rule) -> TrustScore:
+def _count(book: Book, owner: str, rule: Worth) -> TrustScore:
     known = book.peek(TrustScore, owner)
     if known is None:
         known = book.add(TrustScore(owner, START, 0, 0, 0, book.now))

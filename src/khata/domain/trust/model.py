@@ -20,7 +20,7 @@ EXPERIENCE: Final = "equity/experience"
 """Where experience comes from."""
 
 
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Worth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What an event is worth: `xp` in whole points; `good`, `bad`: its weight in the score."""
 
     xp: int = 0
@@ -28,20 +28,20 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     bad: int = 0
 
 
-RULES: Final[dict[str, Rule]] = {
-    "order_bought": Rule(xp=10, good=1),
-    "order_sold": Rule(xp=20, good=1),
-    "order_promoted": Rule(xp=15, good=1),
-    "delivered": Rule(xp=15, good=1),
-    "late_delivery": Rule(bad=1),
-    "order_cancelled": Rule(bad=1),
-    "refund_caused": Rule(bad=2),
-    "dispute_lost": Rule(bad=5),
-    "referral": Rule(xp=50, good=1),
-    "squad_purchase": Rule(xp=25, good=1),
-    "loan_repaid": Rule(xp=30, good=3),
-    "loan_overdue": Rule(bad=4),
-    "loan_written_off": Rule(bad=10),
+RULES: Final[dict[str, Worth]] = {
+    "order_bought": Worth(xp=10, good=1),
+    "order_sold": Worth(xp=20, good=1),
+    "order_promoted": Worth(xp=15, good=1),
+    "delivered": Worth(xp=15, good=1),
+    "late_delivery": Worth(bad=1),
+    "order_cancelled": Worth(bad=1),
+    "refund_caused": Worth(bad=2),
+    "dispute_lost": Worth(bad=5),
+    "referral": Worth(xp=50, good=1),
+    "squad_purchase": Worth(xp=25, good=1),
+    "loan_repaid": Worth(xp=30, good=3),
+    "loan_overdue": Worth(bad=4),
+    "loan_written_off": Worth(bad=10),
 }
 """The built-in events. A book's setting may give them another worth, and add more."""
 
@@ -92,7 +92,7 @@ class Award(msgspec.Struct, frozen=True):
 class TrustRules(msgspec.Struct, frozen=True):
     """What every event is worth in this book, by its name."""
 
-    events: dict[str, Rule]
+    events: dict[str, Worth]
 
 
 class TrustState(msgspec.Struct, frozen=True):

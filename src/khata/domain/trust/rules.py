@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from khata.domain.trust.model import RULES, Rule
+from khata.domain.trust.model import RULES, Worth
 from khata.errors import Invalid
 
 WHOLE: Final = 1000
@@ -24,7 +24,7 @@ _MOST_EVENTS: Final = 200
 
 
 class _Value(msgspec.Struct, forbid_unknown_fields=True):
-    events: dict[str, Rule] = {}
+    events: dict[str, Worth] = {}
 
 
 def score_of(good: int, bad: int) -> int:
@@ -38,7 +38,7 @@ def score_of(good: int, bad: int) -> int:
     return WHOLE * (PRIOR + good) // (2 * PRIOR + good + bad)
 
 
-def rules_in(value: Mapping[str, Any]) -> dict[str, Rule]:
+def rules_in(value: Mapping[str, Any]) -> dict[str, Worth]:
     """The rules in force: the built-in ones, and over them those of the setting's value.
 
     Errors: `Invalid` when the value makes no sense.
@@ -53,7 +53,7 @@ def rules_in(value: Mapping[str, Any]) -> dict[str, Rule]:
     return {**RULES, **own}
 
 
-def check_rules(events: Mapping[str, Rule]) -> None:
+def check_rules(events: Mapping[str, Worth]) -> None:
     """Errors: `Invalid` for a name that is none, a number out of its bounds, too many events."""
     if len(events) > _MOST_EVENTS:
         raise Invalid(
