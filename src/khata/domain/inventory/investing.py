@@ -274,5 +274,5 @@ def _received(book: Book, command: StartInvestment, account: Account) -> int:
         raise RoleRequired(
             "Others say what an owner paid.", expected=["admin", "finance", "service"]
         )
-    check_payer(command.paid_from)
+    house_account(book, check_payer(command.paid_from), account.unit)
     return minor_of(book, account, command.received)

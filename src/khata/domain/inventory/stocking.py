@@ -25,7 +25,7 @@ from khata.errors.market import InsufficientStock, StockNotFound
 
 MOST_PIECES: Final = 10**12
 """In one lot, or in one allocation."""
-MOST_EVER: Final = 10**15
+MOST_EVER: Final = 10**13
 """Of one item, over all of its lots."""
 _SKU: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}")
 _SUBJECT: Final = re.compile(r"[a-z][a-z0-9_]{0,39}/[^\s\x00-\x1f\x7f]{1,100}")
