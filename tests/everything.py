@@ -4,12 +4,15 @@ For what must hold for all commands and all tables: that each is answered alike 
 cell can be touched unnoticed, that the whole journal runs again.
 """
 
-from khata.base.actor import WORKER, actor
+from khata.base.actor import SYSTEM, WORKER, actor
 from khata.domain import (
     bookings,
     commissions,
+    debts,
     earnings,
+    inventory,
     ledger,
+    loans,
     payments,
     payouts,
     sagas,
@@ -110,6 +113,8 @@ def everything(book, clock):
     hear_and_tell(story)
     rule_on_commissions(story)
     earn_and_be_trusted(story)
+    lend_and_owe(story)
+    keep_stock(story)
 
 
 def people_decide(story):
@@ -275,3 +280,32 @@ def earn_and_be_trusted(story):
     story.do(trust.SetRules({"delivered": trust.Worth(xp=20, good=1)}))
     for event in ("delivered", "late_delivery"):
         story.do(trust.RecordEvent("eve", event, "E1"))
+
+
+def lend_and_owe(story):
+    """A loan and a float, repaid, overdue, given up; and how debts are netted."""
+    story.do(debts.SetNetting(["refund", "dhaar_loan"], {"dhaar_loan": 2500}))
+    loan = story.do(loans.GrantLoan(EVES, bdt("100.00"), 2, 7, 7, bdt("5.00"), "eid"))
+    advance = story.do(loans.AdvanceFloat(EVES, bdt("50.00"), "shift 7"))
+    story.do(debts.RepayDebt(loan.debt, EVES, bdt("10.00")))
+    story.do(loans.RepayLoan(loan.id, bdt("10.00")))
+    story.work(8 * 86_400)
+    story.do(loans.MarkOverdue([loan.id]))
+    story.do(loans.WriteOffLoan(loan.id, "moved away", bdt("1.00")), SYSTEM)
+    story.do(debts.WriteOffDebt(advance.debt, "moved away"), SYSTEM)
+
+
+def keep_stock(story):
+    """Tea that comes, goes, comes back and is lost; shares that are bought, and taken back."""
+    story.do(inventory.DefineItem("TEA", "Tea", bdt("5.00")))
+    story.do(inventory.ReceiveStock("TEA", 3, bdt("10.00"), "payable/suppliers", "Finlay", "I7"))
+    gone = story.do(inventory.AllocateStock("TEA", 2, "order/E5", "eve")).id
+    story.do(inventory.GiveBackStock(gone, "one too many", 1))
+    story.do(inventory.AdjustStock("TEA", 1, -1, "torn"))
+    story.do(inventory.ChangeItem("TEA", "Green tea"))
+    story.do(inventory.DefineItem("SHARE-A", "Shares", bdt("1.00"), "share"))
+    story.do(inventory.ReceiveStock("SHARE-A", 5, bdt("4.00"), "equity/capital"))
+    came = {"received": bdt("2.00"), "evidence": "slip 3"}
+    bought = story.do(inventory.StartInvestment("N1", EVE, "SHARE-A", 2, **came)).id
+    story.work()
+    story.do(inventory.CancelInvestment(bought, "not wanted"))

@@ -27,24 +27,26 @@ def an_issuer(url, *, shares=10, **balances):
     clock = balances.setdefault("clock", VirtualClock())
     with a_book(url, **balances) as book:
         book.submit(inventory.DefineItem(SHARE, "Shares, class A", bdt("50.00"), "share"))
-        book.submit(inventory.Receive(SHARE, shares, bdt(f"{30 * shares}.00"), "equity/capital"))
+        book.submit(
+            inventory.ReceiveStock(SHARE, shares, bdt(f"{30 * shares}.00"), "equity/capital")
+        )
         yield book, clock
 
 
 def receive(book, quantity=3, cost="10.00", **fields):
     """A lot of tea."""
-    return book.submit(inventory.Receive(TEA, quantity, bdt(cost), **fields)).result
+    return book.submit(inventory.ReceiveStock(TEA, quantity, bdt(cost), **fields)).result
 
 
 def allocate(book, quantity, subject="order/M1", owner="alice", **options):
     """Tea that goes out."""
-    command = inventory.Allocate(TEA, quantity, subject, owner)
+    command = inventory.AllocateStock(TEA, quantity, subject, owner)
     return book.submit(command, **options).result
 
 
 def give_back(book, allocation, quantity=None):
     """Tea that comes back."""
-    return book.submit(inventory.GiveBack(allocation.id, "Not wanted.", quantity)).result
+    return book.submit(inventory.GiveBackStock(allocation.id, "Not wanted.", quantity)).result
 
 
 def invest(book, clock, quantity=4, *, reference="I1", **fields):

@@ -5,7 +5,17 @@ time in the same book, after a death, it goes on where the first one stopped.
 """
 
 from khata.base.money import Money
-from khata.domain import bookings, ledger, payments, payouts, sagas, setup, wallets
+from khata.domain import (
+    benefits,
+    bookings,
+    inventory,
+    ledger,
+    payments,
+    payouts,
+    sagas,
+    setup,
+    wallets,
+)
 from khata.domain.payments import ProviderEvent
 from khata.edge.sealing import sealed_bank_account
 from khata.engine.vault import Vault
@@ -174,6 +184,23 @@ def a_cancelled_stay(book, work):
     work()
 
 
+# ── investments ──────────────────────────────────────────────────────────────────────
+
+
+def shares_that_ran_out(book, work):
+    """Paid, lowered by a campaign, debited; then too few are left, and all of it is undone."""
+    price, cost = bdt("50.00"), bdt("90.00")
+    book.submit(inventory.DefineItem("SHARE-A", "Shares", price, "share"), key="define")
+    book.submit(inventory.ReceiveStock("SHARE-A", 3, cost, "equity/capital"), key="issue")
+    campaign = benefits.CreateCampaign("NEW10", "A tenth off", "BDT", points=1000)
+    book.submit(campaign, key="campaign")
+    wanted = inventory.StartInvestment(
+        "I1", ALICE, "SHARE-A", 4, ["NEW10"], bdt("100.00"), evidence="Bank slip 7."
+    )
+    book.submit(wanted, key="invest")
+    work()
+
+
 STORIES = (
     a_charge_that_was_done,
     a_charge_that_was_not_done,
@@ -187,6 +214,7 @@ STORIES = (
     a_payout_by_hand,
     a_stay_with_a_complaint,
     a_cancelled_stay,
+    shares_that_ran_out,
 )
 """Together they go through every saga that is built in; a test checks it."""
 
@@ -227,5 +255,7 @@ def _records(book):
     for query in (payments.payments, payments.refunds, payouts.payouts, bookings.bookings):
         items = book.query(query, limit=1000).items
         found.append(sorted((item.status, item.amount, len(item.entries)) for item in items))
+    bought = book.query(inventory.investments, limit=1000).items
+    found.append(sorted((item.status, item.paid, len(item.entries)) for item in bought))
     accounts = book.query(payouts.bank_accounts, limit=1000).items
     return [*found, sorted((account.owner, account.status) for account in accounts)]

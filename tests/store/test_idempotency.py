@@ -57,12 +57,16 @@ from tests.builders import (
 from tests.everything import OWN, VAULT, everything
 
 LONG_WAYS = {
+    "inventory",
+    "investments",
     "sagas",
     "payments",
     "payouts",
     "bookings",
     "webhooks",
     "commissions",
+    "debts",
+    "loans",
     "earnings",
     "trust",
 }

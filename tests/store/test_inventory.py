@@ -7,12 +7,12 @@ import pytest
 from khata import Khata, KhataError, Money, actor
 from khata.domain import inventory, ledger, setup
 from khata.domain.inventory import (
-    Adjust,
-    Allocate,
+    AdjustStock,
+    AllocateStock,
     ChangeItem,
     DefineItem,
-    GiveBack,
-    Receive,
+    GiveBackStock,
+    ReceiveStock,
 )
 from khata.errors import NotYours
 from khata.errors.market import InsufficientStock
@@ -56,7 +56,7 @@ def test_an_item_is_changed_and_retired(database_url):
         made = allocate(book, 2)
         changed = book.submit(ChangeItem(TEA, "Green tea", bdt("6.00"), "retired")).result
         assert (changed.title, changed.price, changed.status) == ("Green tea", "6.00", "retired")
-        for command in (Receive(TEA, 1, bdt("1.00")), Allocate(TEA, 1, "order/M2")):
+        for command in (ReceiveStock(TEA, 1, bdt("1.00")), AllocateStock(TEA, 1, "order/M2")):
             assert refused(book, command).code == "invalid_transition"
         give_back(book, made)
         assert tea(book)[:2] == (8, 8)
@@ -94,7 +94,7 @@ def test_what_comes_back_is_in_its_lots_again(database_url):
             ["30.00", "0.00"],
             (8, 8, 0, 0, "30.00"),
         )
-        assert refused(book, GiveBack(made.id, "Again.")).code == "invalid_transition"
+        assert refused(book, GiveBackStock(made.id, "Again.")).code == "invalid_transition"
         is_sound(book)
 
 
@@ -125,11 +125,11 @@ def test_pieces_that_cost_nothing_move_without_an_entry(database_url):
 def test_more_than_there_is_is_not_sold(database_url):
     """The refusal says how many there are, and nothing is written."""
     with a_warehouse(database_url) as book:
-        error = refused(book, Allocate(TEA, 9, "order/M1"))
+        error = refused(book, AllocateStock(TEA, 9, "order/M1"))
         assert (error.code, error.details) == ("insufficient_stock", {"expected": 8, "got": 9})
         made = allocate(book, 8)
-        assert refused(book, Allocate(TEA, 1, "order/M2")).details["expected"] == 0
-        error = refused(book, GiveBack(made.id, "Too many.", 9))
+        assert refused(book, AllocateStock(TEA, 1, "order/M2")).details["expected"] == 0
+        error = refused(book, GiveBackStock(made.id, "Too many.", 9))
         assert (error.code, error.details["expected"]) == ("insufficient_stock", 8)
         is_sound(book)
 
@@ -143,7 +143,7 @@ def test_nothing_is_sold_twice_at_once(database_url):
 
         def take(at):
             try:
-                return (one, two)[at % 2].submit(Allocate(TEA, 1, f"order/M{at}")).result
+                return (one, two)[at % 2].submit(AllocateStock(TEA, 1, f"order/M{at}")).result
             except InsufficientStock as error:
                 return error
 
@@ -163,7 +163,7 @@ def test_nothing_comes_back_twice_at_once(database_url):
 
         def back(at):
             try:
-                return (book, two)[at % 2].submit(GiveBack(made.id, "Not wanted.")).seq
+                return (book, two)[at % 2].submit(GiveBackStock(made.id, "Not wanted.")).seq
             except KhataError:
                 return None
 
@@ -179,13 +179,13 @@ def test_nothing_comes_back_twice_at_once(database_url):
 def test_what_is_lost_is_an_expense_until_it_is_found(database_url):
     """Two of five are missing; one turns up again, with its cost."""
     with a_warehouse(database_url) as book:
-        lost = book.submit(Adjust(TEA, 2, -2, "Counted."), actor=WAREHOUSE).result
+        lost = book.submit(AdjustStock(TEA, 2, -2, "Counted."), actor=WAREHOUSE).result
         assert (lost.remaining, lost.lost, lost.cost_left) == (3, 2, "12.00")
         assert (amounts(book, ON_HAND, LOST), tea(book)) == (
             ["22.00", "8.00"],
             (8, 6, 0, 2, "22.00"),
         )
-        found = book.submit(Adjust(TEA, 2, 1, "Behind the shelf.")).result
+        found = book.submit(AdjustStock(TEA, 2, 1, "Behind the shelf.")).result
         assert (found.remaining, found.lost, found.cost_left) == (4, 1, "16.00")
         assert amounts(book, LOST) == ["4.00"]
         is_sound(book)
@@ -198,7 +198,7 @@ def test_what_is_lost_is_an_expense_until_it_is_found(database_url):
 def test_nothing_is_found_that_was_not_lost(database_url, by, code):
     """And no more is lost than is there."""
     with a_warehouse(database_url) as book:
-        assert refused(book, Adjust(TEA, 2, by, "Counted.")).code == code
+        assert refused(book, AdjustStock(TEA, 2, by, "Counted.")).code == code
         assert tea(book) == (8, 8, 0, 0, "30.00")
 
 
@@ -227,41 +227,41 @@ WRONG = [
     (ChangeItem(TEA, price=USD), "currency_mismatch"),
     (ChangeItem(TEA, price=bdt("-1.00")), "invalid_amount"),
     (ChangeItem(TEA, status="gone"), "invalid_input"),
-    (Receive("COFFEE", 1, bdt("1.00")), "stock_not_found"),
-    (Receive(TEA, 0, bdt("1.00")), "invalid_input"),
-    (Receive(TEA, -1, bdt("1.00")), "invalid_input"),
-    (Receive(TEA, 10**12 + 1, bdt("1.00")), "invalid_input"),
-    (Receive(TEA, 10**30, bdt("1.00")), "invalid_input"),
-    (Receive(TEA, 1.5, bdt("1.00")), "invalid_input"),
-    (Receive(TEA, 1, bdt("0.00")), "invalid_amount"),
-    (Receive(TEA, 1, bdt("1e3")), "invalid_amount"),
-    (Receive(TEA, 1, bdt("9" * 19)), "amount_too_large"),
-    (Receive(TEA, 1, USD), "currency_mismatch"),
-    (Receive(TEA, 1, Money("1.00", "XXY")), "unknown_currency"),
-    (Receive(TEA, 1, bdt("1.00"), ALICE), "invalid_input"),
-    (Receive(TEA, 1, bdt("1.00"), f"wallet/{ALICE}"), "invalid_input"),
-    (Receive(TEA, 1, bdt("1.00"), "inventory/TEA"), "invalid_input"),
-    (Receive(TEA, 1, bdt("1.00"), "cash"), "invalid_input"),
-    (Receive(TEA, 1, bdt("1.00"), supplier=""), "invalid_input"),
-    (Receive(TEA, 1, bdt("1.00"), reference=LONG), "invalid_input"),
-    (Allocate("COFFEE", 1, "order/M1"), "stock_not_found"),
-    (Allocate(TEA, 0, "order/M1"), "invalid_input"),
-    (Allocate(TEA, -1, "order/M1"), "invalid_input"),
-    (Allocate(TEA, 10**12 + 1, "order/M1"), "invalid_input"),
-    (Allocate(TEA, 9, "order/M1"), "insufficient_stock"),
-    (Allocate(TEA, 1, "M1"), "invalid_input"),
-    (Allocate(TEA, 1, "order/" + LONG), "invalid_input"),
-    (Allocate(TEA, 1, "order/M1", ""), "invalid_input"),
-    (Allocate(TEA, 1, "order/M1", "a/b"), "invalid_input"),
-    (GiveBack("alc_0400", "Why."), "stock_not_found"),
-    (GiveBack(NUL, "Why."), "invalid_input"),
-    (Adjust("COFFEE", 1, -1, "Why."), "stock_not_found"),
-    (Adjust(TEA, 3, -1, "Why."), "stock_not_found"),
-    (Adjust(TEA, 0, -1, "Why."), "stock_not_found"),
-    (Adjust(TEA, -(2**63), -1, "Why."), "stock_not_found"),
-    (Adjust(TEA, 1, -(10**18), "Why."), "insufficient_stock"),
-    (Adjust(TEA, 1, -1, " "), "invalid_input"),
-    (Adjust(TEA, 1, -1, "x" * 501), "invalid_input"),
+    (ReceiveStock("COFFEE", 1, bdt("1.00")), "stock_not_found"),
+    (ReceiveStock(TEA, 0, bdt("1.00")), "invalid_input"),
+    (ReceiveStock(TEA, -1, bdt("1.00")), "invalid_input"),
+    (ReceiveStock(TEA, 10**12 + 1, bdt("1.00")), "invalid_input"),
+    (ReceiveStock(TEA, 10**30, bdt("1.00")), "invalid_input"),
+    (ReceiveStock(TEA, 1.5, bdt("1.00")), "invalid_input"),
+    (ReceiveStock(TEA, 1, bdt("0.00")), "invalid_amount"),
+    (ReceiveStock(TEA, 1, bdt("1e3")), "invalid_amount"),
+    (ReceiveStock(TEA, 1, bdt("9" * 19)), "amount_too_large"),
+    (ReceiveStock(TEA, 1, USD), "currency_mismatch"),
+    (ReceiveStock(TEA, 1, Money("1.00", "XXY")), "unknown_currency"),
+    (ReceiveStock(TEA, 1, bdt("1.00"), ALICE), "invalid_input"),
+    (ReceiveStock(TEA, 1, bdt("1.00"), f"wallet/{ALICE}"), "invalid_input"),
+    (ReceiveStock(TEA, 1, bdt("1.00"), "inventory/TEA"), "invalid_input"),
+    (ReceiveStock(TEA, 1, bdt("1.00"), "cash"), "invalid_input"),
+    (ReceiveStock(TEA, 1, bdt("1.00"), supplier=""), "invalid_input"),
+    (ReceiveStock(TEA, 1, bdt("1.00"), reference=LONG), "invalid_input"),
+    (AllocateStock("COFFEE", 1, "order/M1"), "stock_not_found"),
+    (AllocateStock(TEA, 0, "order/M1"), "invalid_input"),
+    (AllocateStock(TEA, -1, "order/M1"), "invalid_input"),
+    (AllocateStock(TEA, 10**12 + 1, "order/M1"), "invalid_input"),
+    (AllocateStock(TEA, 9, "order/M1"), "insufficient_stock"),
+    (AllocateStock(TEA, 1, "M1"), "invalid_input"),
+    (AllocateStock(TEA, 1, "order/" + LONG), "invalid_input"),
+    (AllocateStock(TEA, 1, "order/M1", ""), "invalid_input"),
+    (AllocateStock(TEA, 1, "order/M1", "a/b"), "invalid_input"),
+    (GiveBackStock("alc_0400", "Why."), "stock_not_found"),
+    (GiveBackStock(NUL, "Why."), "invalid_input"),
+    (AdjustStock("COFFEE", 1, -1, "Why."), "stock_not_found"),
+    (AdjustStock(TEA, 3, -1, "Why."), "stock_not_found"),
+    (AdjustStock(TEA, 0, -1, "Why."), "stock_not_found"),
+    (AdjustStock(TEA, -(2**63), -1, "Why."), "stock_not_found"),
+    (AdjustStock(TEA, 1, -(10**18), "Why."), "insufficient_stock"),
+    (AdjustStock(TEA, 1, -1, " "), "invalid_input"),
+    (AdjustStock(TEA, 1, -1, "x" * 501), "invalid_input"),
 ]
 
 
@@ -280,7 +280,7 @@ def test_a_return_needs_sense_too(database_url):
     with a_warehouse(database_url) as book:
         made = allocate(book, 2)
         for quantity, why in ((0, "Why."), (-1, "Why."), (1, ""), (1, "x" * 501)):
-            assert refused(book, GiveBack(made.id, why, quantity)).code == "invalid_input"
+            assert refused(book, GiveBackStock(made.id, why, quantity)).code == "invalid_input"
         is_sound(book)
 
 
@@ -288,7 +288,7 @@ def test_all_lots_together_have_a_bound(database_url):
     """A count that no column could hold is never reached."""
     with a_book(database_url) as book:
         book.submit(DefineItem(TEA, "Tea", bdt("1.00")))
-        outcomes = book.submit_many([Receive(TEA, 10**12, bdt("1.00"))] * 11)
+        outcomes = book.submit_many([ReceiveStock(TEA, 10**12, bdt("1.00"))] * 11)
         codes = [getattr(outcome, "code", None) for outcome in outcomes]
         assert codes == [None] * 10 + ["invalid_input"]
         assert tea(book)[0] == 10**13
@@ -327,10 +327,10 @@ def test_stock_is_for_the_warehouse(database_url):
         for command in (
             DefineItem("A", "A", bdt("1.00")),
             ChangeItem(TEA, "A"),
-            Receive(TEA, 1, bdt("1.00")),
-            Allocate(TEA, 1, "order/M1"),
-            GiveBack(made.id, "Why."),
-            Adjust(TEA, 1, -1, "Why."),
+            ReceiveStock(TEA, 1, bdt("1.00")),
+            AllocateStock(TEA, 1, "order/M1"),
+            GiveBackStock(made.id, "Why."),
+            AdjustStock(TEA, 1, -1, "Why."),
         ):
             for who in ("owner:alice", "support:kamal", "logistics:rita"):
                 assert refused(book, command, actor=actor(who)).code == "role_required"
@@ -342,14 +342,14 @@ def test_above_a_limit_a_second_person_is_asked(database_url):
         made = allocate(book, 3)
         book.submit(setup.Set("four_eyes", {"BDT": "9.99"}))
         for command in (
-            Receive(TEA, 1, bdt("10.00")),
-            Allocate(TEA, 3, "order/M2"),
-            GiveBack(made.id, "Why."),
-            Adjust(TEA, 2, -3, "Why."),
+            ReceiveStock(TEA, 1, bdt("10.00")),
+            AllocateStock(TEA, 3, "order/M2"),
+            GiveBackStock(made.id, "Why."),
+            AdjustStock(TEA, 2, -3, "Why."),
         ):
             assert refused(book, command, actor=WAREHOUSE).code == "approval_required"
-        book.submit(Allocate(TEA, 2, "order/M2"), actor=WAREHOUSE)
-        assert refused(book, Receive(TEA, 1, bdt("10.00")), actor=FINANCE).code == (
+        book.submit(AllocateStock(TEA, 2, "order/M2"), actor=WAREHOUSE)
+        assert refused(book, ReceiveStock(TEA, 1, bdt("10.00")), actor=FINANCE).code == (
             "approval_required"
         )
         is_sound(book)
@@ -408,8 +408,8 @@ def test_the_books_of_a_house(database_url):
         before = book.query(ledger.books)
         at = book.query(inventory.check) or book.clock()
         book.submit(DefineItem(TEA, "Tea", Money("5.00", "USD")))
-        book.submit(Receive(TEA, 4, Money("8.00", "USD"), "payable/suppliers"))
-        book.submit(Allocate(TEA, 1, "order/M1"))
+        book.submit(ReceiveStock(TEA, 4, Money("8.00", "USD"), "payable/suppliers"))
+        book.submit(AllocateStock(TEA, 1, "order/M1"))
         taka, dollars = book.query(ledger.books)
         assert [taka] == before == book.query(ledger.books, at)
         assert (taka.cash, taka.wallets, taka.liabilities) == ("100.00", "100.00", "100.00")

@@ -90,18 +90,18 @@ def play(book, model, sku, made, move):
     """One command to both; whether both did the same."""
     what, which, quantity, cost = move
     if what == "receive":
-        done = attempt(book, inventory.Receive(sku, quantity, bdt(to_text(cost, 2))))
+        done = attempt(book, inventory.ReceiveStock(sku, quantity, bdt(to_text(cost, 2))))
         return (done is not None) == model.receive(quantity)
     if what == "allocate":
-        done = attempt(book, inventory.Allocate(sku, quantity, f"order/{sku}"))
+        done = attempt(book, inventory.AllocateStock(sku, quantity, f"order/{sku}"))
         if done is not None:
             made.append(done.id)
         return (done is not None) == model.allocate(quantity)
     if what == "back":
         name = made[which] if which < len(made) else "alc_none"
-        done = attempt(book, inventory.GiveBack(name, "Not wanted.", quantity))
+        done = attempt(book, inventory.GiveBackStock(name, "Not wanted.", quantity))
         return (done is not None) == model.back(which, quantity)
-    done = attempt(book, inventory.Adjust(sku, which + 1, quantity, "Counted."))
+    done = attempt(book, inventory.AdjustStock(sku, which + 1, quantity, "Counted."))
     return (done is not None) == model.adjust(which, quantity)
 
 
@@ -148,10 +148,10 @@ def test_stock_is_what_a_model_says(book, moves):
     lines = {line.code: line.balance for line in book.query(ledger.trial_balance)}
     assert to_minor(lines.get(f"inventory/{sku}", "0.00"), 2) == cost
     for name in made:
-        attempt(book, inventory.GiveBack(name, "All of it."))
+        attempt(book, inventory.GiveBackStock(name, "All of it."))
     for number, (*_, lost) in enumerate(counts, 1):
         if lost:
-            book.submit(inventory.Adjust(sku, number, lost, "All of it."))
+            book.submit(inventory.AdjustStock(sku, number, lost, "All of it."))
     for lot in book.query(inventory.lots, sku).items:
         assert (lot.remaining, lot.cost_left) == (lot.received, lot.cost)
     assert book.query(inventory.check) == []
@@ -163,8 +163,8 @@ def test_each_piece_costs_its_even_part(book, takes, cost):
     """Sold out one after the other, no sale differs by a paisa from what is fair."""
     sku = f"S{next(_names)}"
     book.submit(inventory.DefineItem(sku, sku, bdt("1.00")))
-    book.submit(inventory.Receive(sku, sum(takes), bdt(to_text(cost, 2))))
-    lines = [inventory.Allocate(sku, some, "order/M1") for some in takes]
+    book.submit(inventory.ReceiveStock(sku, sum(takes), bdt(to_text(cost, 2))))
+    lines = [inventory.AllocateStock(sku, some, "order/M1") for some in takes]
     parts = [to_minor(done.result.cost, 2) for done in book.submit_many(lines)]
     assert sum(parts) == cost
     for part, some in zip(parts, takes, strict=True):

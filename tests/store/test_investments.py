@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from khata import Khata, Money
 from khata.domain import benefits, inventory, ledger, sagas, setup, wallets
-from khata.domain.inventory import CancelInvestment, ChangeItem, GiveBack, StartInvestment
+from khata.domain.inventory import CancelInvestment, ChangeItem, GiveBackStock, StartInvestment
 from khata.engine.replay import replay
 from khata.errors import NotYours
 from khata.testing import finish
@@ -235,7 +235,7 @@ def test_shares_go_back_with_their_money_alone(database_url):
     """The warehouse cannot take them back behind their owner's back."""
     with an_issuer(database_url, alice="300.00") as (book, clock):
         done = invest(book, clock, 4)
-        assert refused(book, GiveBack(done.allocation, "Why.")).code == "invalid_transition"
+        assert refused(book, GiveBackStock(done.allocation, "Why.")).code == "invalid_transition"
         is_sound(book)
 
 

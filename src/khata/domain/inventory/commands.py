@@ -11,10 +11,10 @@ from khata.domain.inventory.model import (
     AllocationState,
     Item,
     ItemKind,
-    ItemState,
     ItemStatus,
     Lot,
     LotState,
+    StockItemState,
     inventory_code,
 )
 from khata.domain.inventory.rules import allocation_state, item_state, lot_state
@@ -54,7 +54,7 @@ class ChangeItem(Command, frozen=True, tag="inventory.change_item", omit_default
     status: ItemStatus | None = None
 
 
-class Receive(Command, frozen=True, tag="inventory.receive", omit_defaults=True):
+class ReceiveStock(Command, frozen=True, tag="inventory.receive", omit_defaults=True):
     """Take a lot into stock. `cost`: what all of it cost.
 
     `paid_from`: the account that it was paid from, or that it is owed to: `payable/suppliers`.
@@ -68,7 +68,7 @@ class Receive(Command, frozen=True, tag="inventory.receive", omit_defaults=True)
     reference: str | None = None
 
 
-class Allocate(Command, frozen=True, tag="inventory.allocate", omit_defaults=True):
+class AllocateStock(Command, frozen=True, tag="inventory.allocate", omit_defaults=True):
     """Take pieces out of stock, out of the oldest lots first, for a subject such as `order/M1`."""
 
     sku: str
@@ -77,7 +77,7 @@ class Allocate(Command, frozen=True, tag="inventory.allocate", omit_defaults=Tru
     owner: str | None = None
 
 
-class GiveBack(Command, frozen=True, tag="inventory.give_back", omit_defaults=True):
+class GiveBackStock(Command, frozen=True, tag="inventory.give_back", omit_defaults=True):
     """Put pieces of an allocation back into the lots that they came from.
 
     `quantity`: left out, all that are left. Those that were taken last come back first.
@@ -88,7 +88,7 @@ class GiveBack(Command, frozen=True, tag="inventory.give_back", omit_defaults=Tr
     quantity: int | None = None
 
 
-class Adjust(Command, frozen=True, tag="inventory.adjust"):
+class AdjustStock(Command, frozen=True, tag="inventory.adjust"):
     """Correct a lot after counting. `by`: below zero so many were lost, above it found again."""
 
     sku: str
@@ -98,7 +98,7 @@ class Adjust(Command, frozen=True, tag="inventory.adjust"):
 
 
 @VERBS.handles(DefineItem, roles=("admin", "warehouse", "service"))
-def define_item(book: Book, command: DefineItem) -> ItemState:
+def define_item(book: Book, command: DefineItem) -> StockItemState:
     """Errors: `Invalid`, `AlreadyExists`, `UnknownCurrency`, those of an amount."""
     stocking.check_sku(command.sku)
     places = exponent_of(book, command.price.currency)
@@ -122,7 +122,7 @@ def define_item(book: Book, command: DefineItem) -> ItemState:
 
 
 @VERBS.handles(ChangeItem, roles=("admin", "warehouse", "service"))
-def change_item(book: Book, command: ChangeItem) -> ItemState:
+def change_item(book: Book, command: ChangeItem) -> StockItemState:
     """Errors: `StockNotFound`, `Invalid`, `CurrencyMismatch`, those of an amount."""
     item = stocking.item_of(book, command.sku)
     if command.title is None and command.price is None and command.status is None:
@@ -136,8 +136,8 @@ def change_item(book: Book, command: ChangeItem) -> ItemState:
     return item_state(item)
 
 
-@VERBS.handles(Receive, roles=("admin", "finance", "warehouse", "service"))
-def receive(book: Book, command: Receive) -> LotState:
+@VERBS.handles(ReceiveStock, roles=("admin", "finance", "warehouse", "service"))
+def receive(book: Book, command: ReceiveStock) -> LotState:
     """Errors: `StockNotFound`, `InvalidTransition` for a retired item, `Invalid`,
     `CurrencyMismatch`, those of an amount; `ApprovalRequired`.
     """
@@ -182,8 +182,8 @@ def receive(book: Book, command: Receive) -> LotState:
     return lot_state(stocking.add_lot(book, item, lot))
 
 
-@VERBS.handles(Allocate, roles=("admin", "warehouse", "service"))
-def allocate(book: Book, command: Allocate) -> AllocationState:
+@VERBS.handles(AllocateStock, roles=("admin", "warehouse", "service"))
+def allocate(book: Book, command: AllocateStock) -> AllocationState:
     """Errors: those of `stocking.allocate`; `ApprovalRequired`."""
     allocation = stocking.allocate(
         book, command.sku, command.quantity, command.subject, command.owner
@@ -192,8 +192,8 @@ def allocate(book: Book, command: Allocate) -> AllocationState:
     return allocation_state(allocation)
 
 
-@VERBS.handles(GiveBack, roles=("admin", "warehouse", "service"))
-def give_back(book: Book, command: GiveBack) -> AllocationState:
+@VERBS.handles(GiveBackStock, roles=("admin", "warehouse", "service"))
+def give_back(book: Book, command: GiveBackStock) -> AllocationState:
     """Errors: those of `stocking.give_back`; `InvalidTransition` for an investment's, which goes
     back with its money; `Invalid` reason; `ApprovalRequired`.
     """
@@ -210,8 +210,8 @@ def give_back(book: Book, command: GiveBack) -> AllocationState:
     return allocation_state(after)
 
 
-@VERBS.handles(Adjust, roles=("admin", "warehouse", "service"))
-def adjust(book: Book, command: Adjust) -> LotState:
+@VERBS.handles(AdjustStock, roles=("admin", "warehouse", "service"))
+def adjust(book: Book, command: AdjustStock) -> LotState:
     """Errors: `StockNotFound`, those of `stocking.adjust`, `Invalid` reason, `ApprovalRequired`."""
     check_reason(command.reason)
     lot = stocking.lot_of(book, command.sku, command.lot)

@@ -189,7 +189,7 @@ class Investment(Record, frozen=True):
     )
 
 
-class ItemState(msgspec.Struct, frozen=True):
+class StockItemState(msgspec.Struct, frozen=True):
     """An item as its caller is told of it. Quantities are pieces, amounts decimal strings."""
 
     sku: str
@@ -227,7 +227,7 @@ class LotState(msgspec.Struct, frozen=True):
     received_at: str
 
 
-class LineState(msgspec.Struct, frozen=True):
+class AllocationLine(msgspec.Struct, frozen=True):
     """What an allocation took from a lot, and what came back of it."""
 
     lot: int
@@ -248,7 +248,7 @@ class AllocationState(msgspec.Struct, frozen=True):
     returned: int
     currency: str
     cost: str | None
-    lines: list[LineState]
+    lines: list[AllocationLine]
     entries: list[str]
     created_at: str
     returned_at: str | None

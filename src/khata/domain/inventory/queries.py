@@ -21,9 +21,9 @@ from khata.domain.inventory.model import (
     Investment,
     InvestmentState,
     Item,
-    ItemState,
     Lot,
     LotState,
+    StockItemState,
     inventory_code,
 )
 from khata.domain.inventory.rules import (
@@ -59,7 +59,7 @@ _PREFIX: Final = inventory_code("")
 _COUNTS: Final = ("received", "remaining", "allocated", "lost")
 
 
-class Difference(msgspec.Struct, frozen=True):
+class StockDifference(msgspec.Struct, frozen=True):
     """Two things that should be equal and are not: quantities in pieces, cost in minor units.
 
     `lot`: its number; None for the item as a whole. `what`: a count, or `cost`, or `balance`, that
@@ -73,7 +73,7 @@ class Difference(msgspec.Struct, frozen=True):
     found: int
 
 
-def item(view: View, sku: str) -> ItemState:
+def item(view: View, sku: str) -> StockItemState:
     """One item. Errors: `StockNotFound`; `NotYours` for owners."""
     view.check_owner(None)
     return item_state(_item(view, sku))
@@ -93,7 +93,7 @@ def items(
     status: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
-) -> Page[ItemState]:
+) -> Page[StockItemState]:
     """Items by SKU. Errors: `NotYours` for owners, `Invalid` limit, `InvalidCursor`."""
     view.check_owner(None)
     query = select(view, Item)
@@ -242,7 +242,7 @@ def _whose(view: View, owner: str | None) -> str | None:
 # ── counting again ───────────────────────────────────────────────────────────────────
 
 
-def check(view: View) -> list[Difference]:
+def check(view: View) -> list[StockDifference]:
     """Where items, lots, allocations and accounts do not say the same; empty when all is well.
 
     Errors: `NotYours` for owners.
@@ -253,7 +253,7 @@ def check(view: View) -> list[Difference]:
     by_sku: dict[str, list[Lot]] = {}
     for lot in _all(view, Lot):
         by_sku.setdefault(lot.sku, []).append(lot)
-    found: list[Difference] = []
+    found: list[StockDifference] = []
     for known in _all(view, Item):
         own = by_sku.get(known.sku, [])
         for lot in own:
@@ -262,7 +262,7 @@ def check(view: View) -> list[Difference]:
     return found
 
 
-def _of_lot(lot: Lot, pieces: int, cost: int) -> Iterator[Difference]:
+def _of_lot(lot: Lot, pieces: int, cost: int) -> Iterator[StockDifference]:
     whole = lot.remaining + lot.allocated + lot.lost
     costs = lot.cost_left + lot.lost_cost + cost
     pairs = (
@@ -273,7 +273,7 @@ def _of_lot(lot: Lot, pieces: int, cost: int) -> Iterator[Difference]:
     yield from _unlike(lot.sku, lot.number, pairs)
 
 
-def _of_item(known: Item, own: list[Lot], balance: int) -> Iterator[Difference]:
+def _of_item(known: Item, own: list[Lot], balance: int) -> Iterator[StockDifference]:
     counts = tuple(
         (name, sum(getattr(lot, name) for lot in own), getattr(known, name)) for name in _COUNTS
     )
@@ -289,10 +289,10 @@ def _of_item(known: Item, own: list[Lot], balance: int) -> Iterator[Difference]:
 
 def _unlike(
     sku: str, lot: int | None, pairs: tuple[tuple[str, int, int], ...]
-) -> Iterator[Difference]:
+) -> Iterator[StockDifference]:
     for what, expected, found in pairs:
         if expected != found:
-            yield Difference(sku, lot, what, expected, found)
+            yield StockDifference(sku, lot, what, expected, found)
 
 
 def _went(view: View) -> dict[tuple[str, int], tuple[int, int]]:

@@ -12,15 +12,15 @@ from khata.base.clock import Instant, to_iso
 from khata.base.money import to_text
 from khata.domain.inventory.model import (
     Allocation,
+    AllocationLine,
     AllocationState,
     Investment,
     InvestmentState,
     Item,
-    ItemState,
     Line,
-    LineState,
     Lot,
     LotState,
+    StockItemState,
     inventory_code,
 )
 
@@ -76,9 +76,9 @@ def found_cost(lot: Lot, pieces: int) -> int:
     return lot.lost_cost * pieces // lot.lost
 
 
-def item_state(item: Item) -> ItemState:
+def item_state(item: Item) -> StockItemState:
     """The item as its caller is told of it."""
-    return ItemState(
+    return StockItemState(
         item.sku,
         item.title,
         item.kind,
@@ -130,7 +130,7 @@ def allocation_state(allocation: Allocation, *, to_owner: bool = False) -> Alloc
         allocation.unit,
         None if to_owner else to_text(allocation.cost - allocation.cost_back, places),
         [
-            LineState(
+            AllocationLine(
                 line.lot,
                 line.quantity,
                 line.returned,
