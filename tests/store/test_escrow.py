@@ -230,8 +230,9 @@ def test_all_is_released(database_url):
             "800.00",
             "0.00",
         ]
-        assert history(done)[1:] == [("released", str(FINANCE), "1000.00", "Fine.")]
-        line = book.query(ledger.entry, done.history[1].entries[0])
+        assert history(done) == [("released", str(FINANCE), "1000.00", "Fine.")]
+        assert history(kept(book)) == [("funded", *history(kept(book))[0][1:]), *history(done)]
+        line = book.query(ledger.entry, done.history[0].entries[0])
         assert (line.type, line.reference, line.note) == ("release", "M1", "Fine.")
         assert discrepancies(book) == []
 

@@ -115,7 +115,7 @@ class Book:
             if found is ABSENT:
                 fact = self._cache.fact(address)
                 if fact is None:
-                    raise Missing(row=address)
+                    raise Missing((address,))
                 return spec(cls).decode(fact)  # type: ignore[no-any-return]
             return found  # type: ignore[return-value]
         return row  # type: ignore[return-value]
@@ -144,10 +144,20 @@ class Book:
 
     def foresee(self, cls: type[Record], column: str, values: Iterable[Any]) -> None:
         """Have what `find` will be asked loaded at once; without it, it is one by one."""
-        questions = ((cls, column, value) for value in dict.fromkeys(values))
-        missing = [question for question in questions if question not in self._cache.answers]
-        if missing:
-            raise Missing(questions=missing)
+        self.expect(answers=((cls, column, value) for value in dict.fromkeys(values)))
+
+    def expect(self, rows: Iterable[Address] = (), answers: Iterable[Question] = ()) -> None:
+        """Have what `peek` and `find` will be asked loaded at once; without it, one by one.
+
+        `rows`: (class, key), for states. `answers`: (class, column, value).
+        """
+        cache = self._cache
+        absent = [
+            row for row in rows if row not in self._rows and cache.rows.get(row, ABSENT) is ABSENT
+        ]
+        unanswered = [question for question in answers if question not in cache.answers]
+        if absent or unanswered:
+            raise Missing(absent, unanswered)
 
     def find_one(self, cls: type[R], **where: Any) -> R | None:
         """The one row whose unique column has this value, or None."""

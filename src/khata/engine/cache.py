@@ -26,9 +26,9 @@ class Missing(BaseException):
     It is no `Exception`, so that no handler catches it by accident.
     """
 
-    def __init__(self, row: Address | None = None, questions: Sequence[Question] = ()) -> None:
+    def __init__(self, rows: Sequence[Address] = (), questions: Sequence[Question] = ()) -> None:
         super().__init__()
-        self.row = row
+        self.rows = rows
         self.questions = questions
 
 

@@ -16,6 +16,7 @@ from khata.base.clock import Clock
 from khata.engine.cache import Address, Cache, Missing, row_of
 from khata.engine.command import Verbs
 from khata.engine.decide import Batch, decide, decide_group, probe
+from khata.engine.guessing import Guesses
 from khata.engine.job import Job
 from khata.engine.journal import Head, Receipt
 from khata.engine.records import Record, Row, spec
@@ -24,6 +25,7 @@ from khata.errors import BatchSkipped, BookCorrupted, KhataError, Refused
 
 _ROUNDS: Final = 8
 _FEW: Final = 64
+_TRIES: Final = 6
 _CROWDED: Final = 64
 """For how many batches nothing is decided ahead after another writer was met."""
 
@@ -91,6 +93,7 @@ class Committer:
         self._cache = Cache()
         self._head: Head | None = None
         self._keys: OrderedDict[str, Row] = OrderedDict()
+        self._guesses = Guesses()
         self._suspicious = False
         self._crowded = 0
 
@@ -305,29 +308,47 @@ class Committer:
                     decide_group(self._verbs, self._cache, batch, unit)
             except Missing as signal:
                 rounds += 1
-                ahead = units[at:] if rounds <= _ROUNDS else units[at : at + _FEW]
-                jobs = (job for unit in ahead for job in unit)
-                self._load(store, [signal, *self._missed_by(batch, jobs)])
+                self._guesses.note(unit[0], missed=True)
+                ahead = units[at + 1 :] if rounds <= _ROUNDS else units[at + 1 : at + _FEW]
+                jobs = (job for behind in ahead for job in behind)
+                self._foresee(store, batch, signal, unit, self._guesses.likely(jobs))
             else:
                 at += 1
 
-    def _missed_by(self, batch: Batch, jobs: Iterable[Job]) -> list[Missing]:
-        """What these commands miss: each is tried, and nothing of it remains."""
-        missing = []
-        for job in jobs:
-            try:
-                probe(self._verbs, self._cache, batch, job)
-            except Missing as signal:
-                missing.append(signal)
-        return missing
+    def _foresee(
+        self, store: Store, batch: Batch, signal: Missing, unit: list[Job], ahead: Iterable[Job]
+    ) -> None:
+        """Load what stopped a unit, and with it what those behind it miss: one query for each
+        table, as often as somebody misses something more.
+        """
+        missing, left = [signal], list(unit)
+        for tried in range(_TRIES):
+            for job in ahead:
+                missed = self._missed_by(batch, job)
+                self._guesses.note(job, missed=missed is not None, again=tried > 0)
+                if missed is not None:
+                    missing.append(missed)
+                    left.append(job)
+            if not missing:
+                return
+            self._load(store, missing)
+            ahead, missing, left = self._guesses.likely(left, again=True), [], []
+
+    def _missed_by(self, batch: Batch, job: Job) -> Missing | None:
+        """What a command misses, if anything: it is tried, and nothing of it remains."""
+        try:
+            probe(self._verbs, self._cache, batch, job)
+        except Missing as signal:
+            return signal
+        return None
 
     def _load(self, store: Store, missing: list[Missing]) -> None:
         """Bring what is missing into the cache, one query for each table or question."""
         rows: dict[type[Record], dict[Any, None]] = {}
         questions: dict[tuple[type[Record], str], dict[Any, None]] = {}
         for signal in missing:
-            if signal.row is not None:
-                rows.setdefault(signal.row[0], {})[signal.row[1]] = None
+            for cls, key in signal.rows:
+                rows.setdefault(cls, {})[key] = None
             for cls, column, value in signal.questions:
                 questions.setdefault((cls, column), {})[value] = None
         for cls, keys in rows.items():

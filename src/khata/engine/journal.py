@@ -59,6 +59,9 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     replayed: bool = False
 
 
+_PIECE: Final = 2047
+"""From 2048 bytes on hashlib gives Python's lock up, and the writer would have to win it back."""
+
 Facts = list[tuple[str, list[Row]]]
 """Facts of one command: (table, rows) with tables in alphabetical order."""
 
@@ -68,7 +71,10 @@ def chain(
 ) -> bytes:
     """The hash of a journal row. `row`: seq, key, kind, actor, at, command, result."""
     canonical = _encode((*row, digest.hex(), changes, facts))
-    return hashlib.sha256(previous + canonical).digest()
+    whole = hashlib.sha256(previous)
+    for at in range(0, len(canonical), _PIECE):
+        whole.update(canonical[at : at + _PIECE])
+    return whole.digest()
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from khata.domain.escrow.refunding import Back, Frozen
 from khata.domain.escrow.refunding import refund as give_back
 from khata.domain.holds import CaptureHold
 from khata.domain.ledger import (
+    ROOTS,
     check_four_eyes,
     check_reason,
     enter,
@@ -28,6 +29,7 @@ from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.engine.holds import Hold
+from khata.engine.records import Record
 from khata.engine.sagas import wake
 from khata.errors import (
     AlreadyExists,
@@ -123,6 +125,7 @@ def fund(book: Book, command: FundEscrow) -> EscrowState:
     the rule's `shares`; `WalletNotFound` for a receiver without a wallet.
     """
     holding.check_terms(command.ref, command.release_on, command.release_days)
+    _expect(book, command)
     source = source_of(book, command.source)
     payer, minor = _payer(book, command)
     check_four_eyes(book, payer, minor)
@@ -147,6 +150,18 @@ def fund(book: Book, command: FundEscrow) -> EscrowState:
         rule.version if rule else 0,
     )
     return rules.state_of(holding.begin(book, escrow, terms, legs, [entry]))
+
+
+def _expect(book: Book, command: FundEscrow) -> None:
+    """Nothing of it is known yet: have it looked for at once."""
+    receivers = [receiver.to for receiver in command.receivers or ()]
+    codes = [f"escrow/{command.ref}"]
+    for name in (*(command.parties or {}).values(), *receivers):
+        codes += [name if name.partition("/")[0] in ROOTS else f"wallet/{name}"]
+    rows: list[tuple[type[Record], str]] = [(Escrow, command.ref), (Payable, command.ref)]
+    if command.hold is not None:
+        rows.append((Hold, command.hold))
+    book.expect(rows, [(Account, "code", code) for code in codes])
 
 
 def _payer(book: Book, command: FundEscrow) -> tuple[Account, int]:
@@ -233,7 +248,8 @@ def release(book: Book, command: ReleaseEscrow) -> EscrowState:
     minor = None if command.amount is None else _minor(book, escrow, command.amount)
     there = sum(leg.held for leg in escrow.legs if not command.legs or leg.name in command.legs)
     check_four_eyes(book, _account(book, escrow), there if minor is None else minor)
-    return rules.state_of(holding.release(book, escrow, command.reason, minor, command.legs))
+    after = holding.release(book, escrow, command.reason, minor, command.legs)
+    return _told(after, escrow)
 
 
 @VERBS.handles(RefundEscrow, roles=("admin", "finance", "service"))
@@ -249,7 +265,7 @@ def refund(book: Book, command: RefundEscrow) -> EscrowState:
             expected=f"the {escrow.keeper}",
             got=escrow.ref,
         )
-    return rules.state_of(give_back(book, escrow, back_of(book, escrow, command)))
+    return _told(give_back(book, escrow, back_of(book, escrow, command)), escrow)
 
 
 def back_of(book: Book, escrow: Escrow, command: RefundEscrow) -> Back:
@@ -290,7 +306,7 @@ def confirm_delivery(book: Book, command: ConfirmDelivery) -> EscrowState:
     """Errors: `EscrowNotFound`, `EscrowClosed`."""
     check_reason(command.reason)
     escrow = holding.escrow_of(book, command.escrow)
-    return rules.state_of(holding.delivered(book, escrow, command.reason))
+    return _told(holding.delivered(book, escrow, command.reason), escrow)
 
 
 @VERBS.handles(DisputeEscrow, roles=("owner", "admin", "finance", "support", "service"))
@@ -307,7 +323,7 @@ def dispute(book: Book, command: DisputeEscrow) -> EscrowState:
             got="disputed" if escrow.dispute else escrow.status,
         )
     steps = holding.noted(book, escrow, "disputed", reason=command.reason)
-    return rules.state_of(book.change(escrow, dispute=command.reason, steps=steps))
+    return _told(book.change(escrow, dispute=command.reason, steps=steps), escrow)
 
 
 @VERBS.handles(SettleDispute, roles=("admin", "finance", "support"))
@@ -321,4 +337,9 @@ def settle_dispute(book: Book, command: SettleDispute) -> EscrowState:
         )
     steps = holding.noted(book, escrow, "settled", reason=command.reason)
     wake(book, holding.topic(escrow.ref))
-    return rules.state_of(book.change(escrow, dispute=None, steps=steps))
+    return _told(book.change(escrow, dispute=None, steps=steps), escrow)
+
+
+def _told(after: Escrow, before: Escrow) -> EscrowState:
+    """What a command answers: the escrow, and of its history what the command added."""
+    return rules.state_of(after, since=len(before.steps))

@@ -239,6 +239,8 @@ def release(
     if escrow.status == "refunded":
         raise EscrowClosed(f"{escrow.ref} is refunded.", expected="money", got="refunded")
     parts = rules.releases(escrow, amount, names)
+    owners = [owner for leg in escrow.legs if (owner := rules.owner_of(leg)) is not None]
+    book.foresee(debts.Debt, "open_owner", owners)
     to = [
         (account_of_leg(book, escrow, leg), part)
         for leg, part in zip(escrow.legs, parts, strict=True)
@@ -262,7 +264,7 @@ def release(
         steps = noted(book, escrow, "netted", reason="debts", moved=netted, last=True)
     legs = rules.released(escrow.legs, parts)
     escrow = book.change(escrow, legs=legs, steps=steps, status=rules.status_of(legs))
-    wake(book, topic(escrow.ref))
+    tell(book, escrow)
     return escrow
 
 
@@ -298,6 +300,12 @@ def topic(ref: str) -> str:
     return f"escrow:{ref}"
 
 
+def tell(book: Book, escrow: Escrow) -> None:
+    """Something happened with it that a run may wait for, if there is one that could."""
+    if escrow.saga is not None or escrow.keeper is not None:
+        wake(book, topic(escrow.ref))
+
+
 def delivered(book: Book, escrow: Escrow, reason: str) -> Escrow:
     """What was paid for has arrived: from now on its days count.
 
@@ -308,5 +316,5 @@ def delivered(book: Book, escrow: Escrow, reason: str) -> Escrow:
     if escrow.delivered_at is None:
         steps = noted(book, escrow, "delivered", reason=reason, last=True)
         escrow = book.change(escrow, delivered_at=book.now, steps=steps)
-        wake(book, topic(escrow.ref))
+        tell(book, escrow)
     return escrow

@@ -141,7 +141,10 @@ class StepState(msgspec.Struct, frozen=True):
 
 
 class EscrowState(msgspec.Struct, frozen=True):
-    """An escrow as callers are told of it. Amounts are decimal strings."""
+    """An escrow as callers are told of it. Amounts are decimal strings.
+
+    `history`: all that was done with it; in the answer to a command what that command did.
+    """
 
     ref: str
     status: str

@@ -13,14 +13,14 @@ import msgspec
 
 from khata.domain import debts, payments
 from khata.domain.escrow import rules
-from khata.domain.escrow.holding import account_of_leg, noted, topic
+from khata.domain.escrow.holding import account_of_leg, noted, tell
 from khata.domain.escrow.model import RECEIVABLE, Escrow, Policy
 from khata.domain.ledger import Moved, account_of, enter, house_account
 from khata.domain.setup import source_of
 from khata.engine import limits
 from khata.engine.accounts import Account
 from khata.engine.book import Book, Leg
-from khata.engine.sagas import start, wake
+from khata.engine.sagas import start
 
 Frozen = Literal["refuse", "owe"]
 
@@ -81,7 +81,7 @@ def refund(book: Book, escrow: Escrow, back: Back) -> Escrow:
     )
     if escrow.payment is not None:
         _through_payment(book, escrow, amount, parts, support, back.reason)
-    wake(book, topic(escrow.ref))
+    tell(book, escrow)
     return escrow
 
 
@@ -246,5 +246,5 @@ def restore(
         status=rules.status_of(legs),
         steps=noted(book, escrow, "funded", amount=amount, reason=reason, moved=moved, last=True),
     )
-    wake(book, topic(ref))
+    tell(book, escrow)
     return escrow

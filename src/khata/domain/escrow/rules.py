@@ -39,6 +39,11 @@ def receiving(legs: Sequence[Leg]) -> list[str]:
     return [leg.to.partition("/")[0] for leg in legs if leg.to is not None and not is_house(leg)]
 
 
+def owner_of(leg: Leg) -> str | None:
+    """Whose the wallet is that receives: the first word of its path. None for the house."""
+    return None if leg.to is None or is_house(leg) else leg.to.partition("/")[0]
+
+
 def status_of(legs: Sequence[Leg]) -> EscrowStatus:
     """The status that follows from the legs."""
     if all(leg.left == 0 for leg in legs):
@@ -257,8 +262,8 @@ def givers_after(givers: Sequence[Giver], parts: Sequence[int]) -> list[Giver]:
 # ── showing ──────────────────────────────────────────────────────────────────────────
 
 
-def state_of(escrow: Escrow) -> EscrowState:
-    """The escrow as its caller is told of it."""
+def state_of(escrow: Escrow, since: int = 0) -> EscrowState:
+    """The escrow as its caller is told of it; its history only from so many steps on."""
     places = escrow.exponent
     return EscrowState(
         ref=escrow.ref,
@@ -286,7 +291,7 @@ def state_of(escrow: Escrow) -> EscrowState:
                 step.reason,
                 step.entries,
             )
-            for step in escrow.steps
+            for step in escrow.steps[since:]
         ],
         saga=escrow.saga,
         funded_at=to_iso(escrow.funded_at),
