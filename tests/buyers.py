@@ -146,7 +146,9 @@ def left(book, code="EID"):
 
 def bonus_policy(book, *, referrer="50.00", referred="30.00", **fields):
     """A policy that pays bonuses."""
-    command = benefits.SetPolicy(referrer=[bdt(referrer)], referred=[bdt(referred)], **fields)
+    command = benefits.SetBenefitPolicy(
+        referrer=[bdt(referrer)], referred=[bdt(referred)], **fields
+    )
     return book.submit(command).result
 
 

@@ -6,6 +6,7 @@ cell can be touched unnoticed, that the whole journal runs again.
 
 from khata.base.actor import SYSTEM, WORKER, actor
 from khata.domain import (
+    benefits,
     bookings,
     commissions,
     debts,
@@ -42,6 +43,20 @@ def nothing(book, run):
     """No effect."""
 
 
+def buy(book, run):
+    """A purchase of ulla's with codes, if the run is about one."""
+    if subject := run.data.get("buys"):
+        codes = run.data["codes"]
+        benefits.apply(book, benefits.Ask(subject, "ulla", 10_000, "BDT", 2, "order", codes))
+        benefits.qualify(book, "ulla", subject, "BDT")
+
+
+def unbuy(book, run):
+    """What it had of campaigns goes back."""
+    if subject := run.data.get("buys"):
+        benefits.take_back(book, subject)
+
+
 def fragile(book, run):
     """A fault, unless it was mended; a refusal, if it is to be one."""
     if run.data.get("refuse"):
@@ -59,7 +74,7 @@ OWN = Saga(
     "own",
     1,
     [
-        Local(name="begin", do=nothing, undo=nothing),
+        Local(name="begin", do=buy, undo=unbuy),
         Call(name="ask", to="world", request=lambda book, run: {"n": 1}, undo=NOTHING),
         Wait(name="receipt", ready=receipt),
         Approval(name="yes"),
@@ -115,6 +130,7 @@ def everything(book, clock):
     earn_and_be_trusted(story)
     lend_and_owe(story)
     keep_stock(story)
+    buy_with_benefits(story)
 
 
 def people_decide(story):
@@ -309,3 +325,26 @@ def keep_stock(story):
     bought = story.do(inventory.StartInvestment("N1", EVE, "SHARE-A", 2, **came)).id
     story.work()
     story.do(inventory.CancelInvestment(bought, "not wanted"))
+
+
+def buy_with_benefits(story):
+    """A campaign from beginning to end, a purchase with its code, referrals of every outcome."""
+    bonuses = {"referrer": [bdt("5.00")], "referred": [bdt("3.00")]}
+    window = {"most_in_window": 9, "window_seconds": 60}
+    story.do(benefits.SetBenefitPolicy(5000, [bdt("90.00")], **bonuses, kyc="both", **window))
+    story.do(benefits.CreateCampaign("EID", "Eid", "BDT", points=1000, budget=bdt("50.00")))
+    for referred in ("ulla", "zoe"):
+        story.do(benefits.Refer("alice", referred))
+    bought = story.do(sagas.StartSaga("own", {"buys": "order/C1", "codes": ["EID"]})).id
+    story.work()
+    story.do(sagas.CancelSaga(bought, "changed their mind"))
+    story.work()
+    for owner in ("ulla", "alice"):
+        story.do(benefits.ConfirmKyc(owner, "File 7."))
+    story.do(benefits.PayBonuses("alice"))
+    story.do(benefits.CancelReferral("zoe", "the same person"))
+    story.do(benefits.ChangeBudget("EID", "it goes well", bdt("90.00")))
+    story.do(benefits.ExtendCampaign("EID", "a week more", "2099-12-31"))
+    story.do(benefits.PauseCampaign("EID", "odd"))
+    story.do(benefits.ResumeCampaign("EID", "fine"))
+    story.do(benefits.EndCampaign("EID", "over"))

@@ -17,7 +17,7 @@ from khata.domain.benefits import (
     ExtendCampaign,
     PauseCampaign,
     ResumeCampaign,
-    SetPolicy,
+    SetBenefitPolicy,
 )
 from khata.engine import reading
 from khata.engine.replay import replay
@@ -110,7 +110,7 @@ def test_refunds_in_parts_give_back_pro_rata(database_url):
 def test_combined_campaigns_and_who_pays(database_url):
     """Each payer's part is told apart; all together stay below the policy's cap."""
     with a_shop(database_url) as book:
-        book.submit(SetPolicy(points=5000, most=[bdt("200.00")]))
+        book.submit(SetBenefitPolicy(points=5000, most=[bdt("200.00")]))
         campaign(book, "A", stacks="with_others", payer="seller", priority=2)
         campaign(book, "B", amount=bdt("60.00"), stacks="with_others", priority=1)
         campaign(book, "C", stacks="with_others", payer="partner", priority=3)
@@ -271,7 +271,7 @@ def shop(tmp_path_factory):
 )
 def test_a_policy_that_makes_no_sense(shop, fields, code):
     """The one before it stands."""
-    assert refused(shop, SetPolicy(**fields)).code == code
+    assert refused(shop, SetBenefitPolicy(**fields)).code == code
     assert shop.query(benefits.policy).changed_at is None
 
 
@@ -290,7 +290,7 @@ def test_campaigns_are_for_administrators(database_url):
         bought(book, "1", "EID")
         for who in (FINANCE, SERVICE, owner("alice")):
             assert refused(book, PauseCampaign("EID", "x"), actor=who).code == "role_required"
-            assert refused(book, SetPolicy(), actor=who).code == "role_required"
+            assert refused(book, SetBenefitPolicy(), actor=who).code == "role_required"
         with book.view(FINANCE) as view:
             assert [one.code for one in benefits.campaigns(view).items] == ["EID"]
         for name, count in (("alice", 1), ("bob", 0)):
@@ -323,7 +323,7 @@ def test_large_budgets_need_a_second_person(database_url):
         asked = book.submit(RequestApproval(more, "please"), actor=ADMIN).result.request
         book.submit(Approve(asked), actor=OTHER_ADMIN)
         assert left(book)[0] == "2000.00"
-        bonus = SetPolicy(referrer=[bdt("1000.01")])
+        bonus = SetBenefitPolicy(referrer=[bdt("1000.01")])
         assert refused(book, bonus, actor=ADMIN).code == "approval_required"
 
 
@@ -468,7 +468,7 @@ def test_in_any_order_of_buying_and_returning(trade_url, moves, budget, cap):
         campaign(book, "A", points=3000, **shared)
         campaign(book, "B", amount=bdt("5.00"), per_user=2, **shared)
         campaign(book, "C", points=9000, most=bdt("7.00"), most_uses=3, **shared)
-        book.submit(SetPolicy(points=cap))
+        book.submit(SetBenefitPolicy(points=cap))
         for number, (what, *how) in enumerate(moves):
             if what == "buy":
                 amount, codes, name = how

@@ -69,6 +69,7 @@ LONG_WAYS = {
     "loans",
     "earnings",
     "trust",
+    "benefits",
 }
 PAY = Transfer(ALICE, BOB, bdt("1.00"))
 CREDIT = {"kind": "wallets.credit", "wallet": ALICE, "amount": {"amount": "3", "currency": "BDT"}}

@@ -9,7 +9,7 @@ from khata.domain.benefits import (
     ConfirmKyc,
     PayBonuses,
     Refer,
-    SetPolicy,
+    SetBenefitPolicy,
     referring,
 )
 from khata.domain.ledger import FreezeAccount, UnfreezeAccount
@@ -190,7 +190,7 @@ def test_the_currency_is_that_of_the_purchase(database_url):
 def test_one_side_may_get_nothing(database_url):
     """Then it has no leg, and no wallet."""
     with a_shop(database_url) as book:
-        book.submit(SetPolicy(referred=[bdt("3.00"), Money("1.00", "USD")]))
+        book.submit(SetBenefitPolicy(referred=[bdt("3.00"), Money("1.00", "USD")]))
         refer(book)
         assert first_purchase(book) == "paid"
         assert balance(book, BOB) == "3.00"

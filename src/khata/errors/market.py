@@ -45,7 +45,7 @@ class CampaignClosed(Refused):
 
 
 class CampaignExhausted(Refused):
-    """The campaign's budget is used up."""
+    """The campaign's budget is used up, or all its uses are: `reason` says which."""
 
     code = "campaign_exhausted"
 

@@ -13,12 +13,12 @@ from khata.domain.benefits.model import (
     NO_POLICY,
     POLICY,
     WHOLE,
+    BenefitPolicyState,
     Campaign,
     CampaignState,
     KycRule,
     Payer,
     Policy,
-    PolicyState,
     Stacks,
 )
 from khata.domain.benefits.rules import campaign_state, policy_state
@@ -105,7 +105,7 @@ class EndCampaign(Command, frozen=True, tag="benefits.end_campaign"):
     reason: str
 
 
-class SetPolicy(Command, frozen=True, tag="benefits.set_policy", omit_defaults=True):
+class SetBenefitPolicy(Command, frozen=True, tag="benefits.set_policy", omit_defaults=True):
     """Set what holds for all benefits of the book; what is left out is no bound, and no bonus.
 
     `points`, `most`: all benefits of one purchase together, in basis points of it and as an
@@ -260,8 +260,8 @@ def end_campaign(book: Book, command: EndCampaign) -> CampaignState:
     return _told(book, changed, "ended")
 
 
-@VERBS.handles(SetPolicy, roles=("admin",))
-def set_policy(book: Book, command: SetPolicy) -> PolicyState:
+@VERBS.handles(SetBenefitPolicy, roles=("admin",))
+def set_policy(book: Book, command: SetBenefitPolicy) -> BenefitPolicyState:
     """Errors: `Invalid`, `ApprovalRequired` for a bonus above the four-eyes limit, those of an
     amount and its currency.
     """

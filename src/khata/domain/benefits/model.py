@@ -289,7 +289,7 @@ class UseState(msgspec.Struct, frozen=True):
     returned_at: str | None
 
 
-class PolicyState(msgspec.Struct, frozen=True):
+class BenefitPolicyState(msgspec.Struct, frozen=True):
     """A policy as its caller is told of it. Amounts are decimal strings by currency."""
 
     points: int | None
@@ -313,7 +313,7 @@ class Benefit(msgspec.Struct, frozen=True):
     amount: str
 
 
-class Preview(msgspec.Struct, frozen=True):
+class BenefitPreview(msgspec.Struct, frozen=True):
     """What a purchase would get now. Amounts are decimal strings."""
 
     owner: str
@@ -361,7 +361,7 @@ class BonusesPaid(msgspec.Struct, frozen=True):
     waiting: int
 
 
-class Liability(msgspec.Struct, frozen=True):
+class ReferralLiability(msgspec.Struct, frozen=True):
     """What referrals owe in one currency. Decimal strings.
 
     `owed`: by the qualified referrals; `booked`: by the accounts. They are equal.

@@ -17,15 +17,15 @@ from khata.domain.benefits.model import (
     POLICY,
     Ask,
     Benefit,
+    BenefitPolicyState,
+    BenefitPreview,
     Campaign,
     CampaignState,
     Kyc,
     KycState,
-    Liability,
     Policy,
-    PolicyState,
-    Preview,
     Referral,
+    ReferralLiability,
     ReferralState,
     Use,
     UseCount,
@@ -124,7 +124,7 @@ def preview(
     source: str = "order",
     partner: str | None = None,
     category: str | None = None,
-) -> Preview:
+) -> BenefitPreview:
     """What a purchase would get now. An owner asks for themselves, others name the owner.
 
     Errors: those of `apply` but for the subject, which there is none of yet; `NotYours`,
@@ -144,7 +144,7 @@ def preview(
     granted = decide(ask, offers, record(view, Policy, POLICY) or NO_POLICY, view.now)
     titles = {one.code: one.title for one in found}
     total = sum(one.amount for one in granted)
-    return Preview(
+    return BenefitPreview(
         whose,
         to_text(minor, places),
         currency,
@@ -163,7 +163,7 @@ def preview(
     )
 
 
-def policy(view: View) -> PolicyState:
+def policy(view: View) -> BenefitPolicyState:
     """What holds for all benefits of the book. Errors: `NotYours` for owners."""
     view.check_owner(None)
     known = record(view, Policy, POLICY) or NO_POLICY
@@ -247,7 +247,7 @@ def kyc(view: View, owner: str) -> KycState:
     return kyc_state(found)
 
 
-def liability(view: View) -> list[Liability]:
+def liability(view: View) -> list[ReferralLiability]:
     """What is owed for referrals, by currency: by the referrals themselves and by the accounts.
 
     Errors: `NotYours` for owners.
@@ -276,7 +276,9 @@ def liability(view: View) -> list[Liability]:
         count, amount = due.get((unit, places), (0, 0))
         _, total = there.get((unit, places), (0, 0))
         found.append(
-            Liability(unit, count, to_text(amount, places), to_text(total, places), amount == total)
+            ReferralLiability(
+                unit, count, to_text(amount, places), to_text(total, places), amount == total
+            )
         )
     return found
 

@@ -15,13 +15,13 @@ from khata.base.money import to_text
 from khata.domain.benefits.model import (
     WHOLE,
     Ask,
+    BenefitPolicyState,
     Campaign,
     CampaignState,
     Granted,
     Kyc,
     KycState,
     Policy,
-    PolicyState,
     Referral,
     ReferralState,
     Use,
@@ -108,6 +108,7 @@ def check_open(campaign: Campaign, now: Instant) -> None:
             f"{campaign.code} does not run now: {reason.replace('_', ' ')}.",
             reason=reason,
             campaign=campaign.code,
+            expected=[to_iso(campaign.starts_at), _time(campaign.ends_at)],
         )
 
 
@@ -252,13 +253,13 @@ def use_state(use: Use) -> UseState:
     )
 
 
-def policy_state(policy: Policy, exponents: dict[str, int]) -> PolicyState:
+def policy_state(policy: Policy, exponents: dict[str, int]) -> BenefitPolicyState:
     """The policy as its caller is told of it. `exponents`: of every unit that it names."""
 
     def shown(amounts: dict[str, int]) -> dict[str, str]:
         return {unit: to_text(minor, exponents[unit]) for unit, minor in sorted(amounts.items())}
 
-    return PolicyState(
+    return BenefitPolicyState(
         policy.points,
         shown(policy.most),
         shown(policy.referrer),
