@@ -1,5 +1,6 @@
 """Commission rules in a book: versions, which is in force, what is refused, what is previewed."""
 
+import re
 from contextlib import contextmanager
 
 import msgspec
@@ -26,6 +27,7 @@ from tests.builders import (
     refused,
 )
 from tests.conftest import examples
+from tests.store.test_queries_plans import plans_of
 
 HOUSE = "revenue/commission"
 REST = Part("partner", "partner", rest=True)
@@ -372,6 +374,26 @@ def test_rules_are_listed_with_their_versions(database_url):
         for bad in ({"limit": 0}, {"cursor": "x"}, {"name": "\x00"}):
             with pytest.raises(Exception, match="invalid_"):
                 book.query(commissions.rules, **bad)
+
+
+def test_rules_are_read_through_keys(database_url):
+    """No question walks the table or sorts it, however many versions it has."""
+    with a_market(database_url) as book:
+        for _ in range(3):
+            defined(book)
+        page = book.query(commissions.rules, limit=1)
+        for ask in (
+            lambda view: commissions.rules(view, cursor=page.next),
+            lambda view: commissions.rules(view, status="in_force", cursor=page.next),
+            lambda view: commissions.rules(view, name="food"),
+            lambda view: commissions.rule(view, "food"),
+            lambda view: commissions.preview(view, bdt("1.00"), partner="karim"),
+        ):
+            plans = [plan for plan in plans_of(book, ask) if "commission_rules" in plan]
+            assert plans
+            for plan in plans:
+                walked = re.search(r"SCAN|Seq Scan|TEMP B-TREE|Sort Key", plan)
+                assert not walked, plan
 
 
 def test_a_dry_run_defines_nothing(database_url):
