@@ -22,11 +22,11 @@ from khata.domain.setup import source_of
 from khata.domain.squads import members as of
 from khata.domain.squads.model import (
     Part,
-    PurchaseState,
     Sharing,
     Squad,
     SquadMember,
     SquadPurchase,
+    SquadPurchaseState,
     owner_of,
 )
 from khata.domain.squads.rules import (
@@ -101,7 +101,7 @@ class ReturnPurchase(Command, frozen=True, tag="squads.return_purchase", omit_de
 
 
 @VERBS.handles(Purchase, roles=("owner", "admin", "finance", "service"))
-def purchase(book: Book, command: Purchase) -> PurchaseState:
+def purchase(book: Book, command: Purchase) -> SquadPurchaseState:
     """Errors: those of `squad_of`, of the amount, of a sharing, of `enter`; `RoleRequired`
     unless leader or buyer, `WalletNotFound`, `SameAccount`, `CurrencyMismatch`, `Invalid`,
     `ApprovalRequired`; `SquadRefused` with `closed`, `short`, `payee_is_member`.
@@ -197,7 +197,7 @@ def _keep(
     entry: str,
     *,
     sale: str | None = None,
-) -> PurchaseState:
+) -> SquadPurchaseState:
     """Write down a purchase that was just paid, and tell every member."""
     minor = sum(parts.values())
     made = book.add(
@@ -236,7 +236,7 @@ def _keep(
 
 
 @VERBS.handles(PaySquadSale, roles=("admin", "service"))
-def pay_sale(book: Book, command: PaySquadSale) -> PurchaseState:
+def pay_sale(book: Book, command: PaySquadSale) -> SquadPurchaseState:
     """Errors: `SquadNotFound`, `SaleNotFound`, `Invalid` for another's sale, `RoleRequired` for a
     buyer who is none, those of a sharing and of paying a sale; `SquadRefused` with `closed`,
     `not_a_member`, `short`.
@@ -263,7 +263,7 @@ def pay_sale(book: Book, command: PaySquadSale) -> PurchaseState:
 
 
 @VERBS.handles(ReturnPurchase, roles=("owner", "admin", "finance", "service"))
-def return_purchase(book: Book, command: ReturnPurchase) -> PurchaseState:
+def return_purchase(book: Book, command: ReturnPurchase) -> SquadPurchaseState:
     """Who was paid may give it back, and staff. What comes back for who has left, or for a
     closed squad, waits in their balance.
 

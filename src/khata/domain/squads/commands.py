@@ -14,10 +14,10 @@ from khata.domain.squads.model import (
     MOST_MEMBERS,
     WALLET_KIND,
     Joining,
-    MemberState,
     Sharing,
     Squad,
     SquadMember,
+    SquadMemberState,
     SquadState,
     owner_of,
 )
@@ -161,7 +161,7 @@ def _wallet(book: Book, ref: str, unit: str) -> Account:
 
 
 @VERBS.handles(AddMember, roles=("owner", "admin", "service"))
-def add_member(book: Book, command: AddMember) -> MemberState:
+def add_member(book: Book, command: AddMember) -> SquadMemberState:
     """Errors: those of `squad_of`; `RoleRequired`, `Invalid`; `SquadRefused` with `closed`,
     `member` for who is one, `full`.
     """
@@ -179,7 +179,7 @@ def add_member(book: Book, command: AddMember) -> MemberState:
 
 
 @VERBS.handles(JoinSquad, roles=("owner", "admin", "service"))
-def join(book: Book, command: JoinSquad) -> MemberState:
+def join(book: Book, command: JoinSquad) -> SquadMemberState:
     """Errors: `NotYours` for who is not invited where only those may join; those of
     `squad_of`, of the wallet; `SquadRefused` with `closed`, `member`, `full`.
     """
@@ -198,7 +198,7 @@ def join(book: Book, command: JoinSquad) -> MemberState:
 
 
 @VERBS.handles(LeaveSquad, roles=("owner", "admin", "service"))
-def leave(book: Book, command: LeaveSquad) -> MemberState:
+def leave(book: Book, command: LeaveSquad) -> SquadMemberState:
     """Errors: those of `squad_of`; `SquadRefused` with `closed`, `not_a_member`, `owing`,
     `leader` until the squad is handed over, `empty` for the last one, who closes it instead;
     those of the wallet that is paid into.
@@ -365,7 +365,9 @@ def _names(book: Book, squad: Squad) -> list[str]:
     return [member.owner for member in of.people(book, squad)]
 
 
-def _told(book: Book, squad: Squad, member: SquadMember, entry: str | None = None) -> MemberState:
+def _told(
+    book: Book, squad: Squad, member: SquadMember, entry: str | None = None
+) -> SquadMemberState:
     """What the actor is told of a member: a wallet is for its owner and staff."""
     own = book.actor.owner in {None, member.owner}
     return msgspec.structs.replace(member_state(squad, member, own=own), entry=entry)

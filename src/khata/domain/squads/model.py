@@ -168,7 +168,7 @@ class Sharing(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     rest: str | None = None
 
 
-class MemberState(msgspec.Struct, frozen=True):
+class SquadMemberState(msgspec.Struct, frozen=True):
     """A member as callers are told of them. Amounts are decimal strings.
 
     `free`: what they may withdraw. `owes`: what they owe the squad. `covers`: what of the leader's
@@ -215,13 +215,13 @@ class SquadState(msgspec.Struct, frozen=True):
     balance: str
     unassigned: str
     currency: str
-    members: list[MemberState]
+    members: list[SquadMemberState]
     reason: str | None
     created_at: str
     closed_at: str | None
 
 
-class PartState(msgspec.Struct, frozen=True):
+class SquadPartState(msgspec.Struct, frozen=True):
     """What a member paid of a purchase, and what came back: decimal strings."""
 
     owner: str
@@ -229,7 +229,7 @@ class PartState(msgspec.Struct, frozen=True):
     returned: str
 
 
-class PurchaseState(msgspec.Struct, frozen=True):
+class SquadPurchaseState(msgspec.Struct, frozen=True):
     """A purchase as callers are told of it. Amounts are decimal strings."""
 
     id: str
@@ -241,7 +241,7 @@ class PurchaseState(msgspec.Struct, frozen=True):
     amount: str
     returned: str
     currency: str
-    parts: list[PartState]
+    parts: list[SquadPartState]
     entries: list[str]
     made_by: str
     created_at: str

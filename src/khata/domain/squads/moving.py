@@ -16,7 +16,7 @@ from khata.domain.ledger import (
 )
 from khata.domain.setup import source_of
 from khata.domain.squads import members as of
-from khata.domain.squads.model import MemberState, Squad, SquadMember, SquadState
+from khata.domain.squads.model import Squad, SquadMember, SquadMemberState, SquadState
 from khata.domain.squads.rules import member_state, spread
 from khata.engine.accounts import Account
 from khata.engine.book import Book
@@ -68,7 +68,7 @@ class Allot(Command, frozen=True, tag="squads.allot", omit_defaults=True):
 
 
 @VERBS.handles(Contribute, roles=("owner", "admin", "finance", "service"))
-def contribute(book: Book, command: Contribute) -> MemberState:
+def contribute(book: Book, command: Contribute) -> SquadMemberState:
     """Errors: those of `squad_of`, of the wallet and the amount, of `enter`; `NotYours`,
     `ApprovalRequired`; `SquadRefused` with `closed`, `not_a_member`.
     """
@@ -100,7 +100,7 @@ def _giver(book: Book, squad: Squad, command: Contribute) -> Account:
 
 
 @VERBS.handles(WithdrawShare, roles=("owner", "admin", "finance", "service"))
-def withdraw(book: Book, command: WithdrawShare) -> MemberState:
+def withdraw(book: Book, command: WithdrawShare) -> SquadMemberState:
     """Also for who has left, and from a closed squad, where money came back to them since.
 
     Errors: those of `squad_of`, of the wallet and the amount, of `enter`; `NotYours`,
@@ -122,7 +122,7 @@ def withdraw(book: Book, command: WithdrawShare) -> MemberState:
 
 
 @VERBS.handles(Forgive, roles=("owner", "admin"))
-def forgive(book: Book, command: Forgive) -> MemberState:
+def forgive(book: Book, command: Forgive) -> SquadMemberState:
     """Errors: those of `squad_of`; `RoleRequired`, `Invalid`; `SquadRefused` with `closed`,
     `not_a_member`, `owes_nothing`.
     """
@@ -186,6 +186,6 @@ def _tell(book: Book, squad: Squad, what: str, owner: str, minor: int) -> None:
     of.tell(book, squad, what, {owner: {}}, member=owner, amount=amount)
 
 
-def _told(book: Book, squad: Squad, member: SquadMember, entry: str | None) -> MemberState:
+def _told(book: Book, squad: Squad, member: SquadMember, entry: str | None) -> SquadMemberState:
     own = book.actor.owner in {None, member.owner}
     return msgspec.structs.replace(member_state(squad, member, own=own), entry=entry)

@@ -11,11 +11,11 @@ from khata.base.clock import to_iso
 from khata.base.money import to_text
 from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.squads.model import (
-    PurchaseState,
     Squad,
     SquadLine,
     SquadMember,
     SquadPurchase,
+    SquadPurchaseState,
     SquadState,
 )
 from khata.domain.squads.rules import purchase_state, squad_state
@@ -55,7 +55,7 @@ class SquadListed(msgspec.Struct, frozen=True):
     created_at: str
 
 
-class LineView(msgspec.Struct, frozen=True):
+class SquadLineView(msgspec.Struct, frozen=True):
     """One line of a member's book in a squad; what came to them is positive, decimal strings."""
 
     seq: int
@@ -138,7 +138,7 @@ def _listed(item: Squad) -> SquadListed:
     )
 
 
-def squad_purchase(view: View, id: str) -> PurchaseState:  # noqa: A002 - the name it has outside
+def squad_purchase(view: View, id: str) -> SquadPurchaseState:  # noqa: A002 - the name it has outside
     """One purchase. Errors: `SquadNotFound`; `NotYours` for who is neither of the squad nor was
     paid by it.
     """
@@ -155,7 +155,7 @@ def squad_purchase(view: View, id: str) -> PurchaseState:  # noqa: A002 - the na
 
 def squad_purchases(
     view: View, ref: str, *, cursor: str | None = None, limit: int = 50
-) -> Page[PurchaseState]:
+) -> Page[SquadPurchaseState]:
     """What a squad bought, newest first. Errors: those of `squad`, `Invalid`, `InvalidCursor`."""
     _squad(view, ref)
     of = _PURCHASES.c
@@ -175,7 +175,7 @@ def squad_lines(
     owner: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
-) -> Page[LineView]:
+) -> Page[SquadLineView]:
     """The lines of a squad, or of one of its members, newest first.
 
     Errors: those of `squad`, `Invalid`, `InvalidCursor`.
@@ -192,8 +192,8 @@ def squad_lines(
     return Page([_line(squad, line) for line in page.items], page.next)
 
 
-def _line(squad: Squad, line: SquadLine) -> LineView:
-    return LineView(
+def _line(squad: Squad, line: SquadLine) -> SquadLineView:
+    return SquadLineView(
         line.seq,
         line.squad,
         line.owner,

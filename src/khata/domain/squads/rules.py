@@ -11,15 +11,15 @@ from khata.base.money import to_minor, to_text
 from khata.domain.ledger import share
 from khata.domain.squads.model import (
     MOST_WEIGHT,
-    MemberState,
     Part,
-    PartState,
-    PurchaseState,
     Sharing,
     SharingKind,
     Squad,
     SquadMember,
+    SquadMemberState,
+    SquadPartState,
     SquadPurchase,
+    SquadPurchaseState,
     SquadState,
 )
 from khata.errors import Invalid, InvalidAmount
@@ -137,13 +137,13 @@ def missing(wanted: Mapping[str, int], free: Mapping[str, int]) -> dict[str, int
 
 def member_state(
     squad: Squad, member: SquadMember, *, own: bool = True, entry: str | None = None
-) -> MemberState:
+) -> SquadMemberState:
     """The member as callers are told of them; `own`: they may see the wallet too."""
 
     def text(minor: int) -> str:
         return to_text(minor, squad.exponent)
 
-    return MemberState(
+    return SquadMemberState(
         member.squad,
         member.owner,
         member.role,
@@ -193,10 +193,10 @@ def squad_state(
     )
 
 
-def purchase_state(purchase: SquadPurchase) -> PurchaseState:
+def purchase_state(purchase: SquadPurchase) -> SquadPurchaseState:
     """The purchase as callers are told of it."""
     places = purchase.exponent
-    return PurchaseState(
+    return SquadPurchaseState(
         purchase.id,
         purchase.squad,
         purchase.reference,
@@ -207,7 +207,7 @@ def purchase_state(purchase: SquadPurchase) -> PurchaseState:
         to_text(purchase.returned, places),
         purchase.unit,
         [
-            PartState(part.owner, to_text(part.amount, places), to_text(part.back, places))
+            SquadPartState(part.owner, to_text(part.amount, places), to_text(part.back, places))
             for part in purchase.parts
         ],
         purchase.entries,
