@@ -60,7 +60,7 @@ _COUNTS: Final = ("received", "remaining", "allocated", "lost")
 
 
 class StockDifference(msgspec.Struct, frozen=True):
-    """Two things that should be equal and are not: quantities in pieces, cost in minor units.
+    """Two things that should be equal and are not: numbers of pieces, or decimal amounts.
 
     `lot`: its number; None for the item as a whole. `what`: a count, or `cost`, or `balance`, that
     of the item's account.
@@ -69,8 +69,8 @@ class StockDifference(msgspec.Struct, frozen=True):
     sku: str
     lot: int | None
     what: str
-    expected: int
-    found: int
+    expected: str
+    found: str
 
 
 def item(view: View, sku: str) -> StockItemState:
@@ -265,12 +265,9 @@ def check(view: View) -> list[StockDifference]:
 def _of_lot(lot: Lot, pieces: int, cost: int) -> Iterator[StockDifference]:
     whole = lot.remaining + lot.allocated + lot.lost
     costs = lot.cost_left + lot.lost_cost + cost
-    pairs = (
-        ("received", whole, lot.received),
-        ("allocated", pieces, lot.allocated),
-        ("cost", costs, lot.cost),
-    )
-    yield from _unlike(lot.sku, lot.number, pairs)
+    counts = (("received", whole, lot.received), ("allocated", pieces, lot.allocated))
+    yield from _unlike(lot.sku, lot.number, counts, 0)
+    yield from _unlike(lot.sku, lot.number, (("cost", costs, lot.cost),), lot.exponent)
 
 
 def _of_item(known: Item, own: list[Lot], balance: int) -> Iterator[StockDifference]:
@@ -278,21 +275,17 @@ def _of_item(known: Item, own: list[Lot], balance: int) -> Iterator[StockDiffere
         (name, sum(getattr(lot, name) for lot in own), getattr(known, name)) for name in _COUNTS
     )
     cost = sum(lot.cost_left for lot in own)
-    pairs = (
-        *counts,
-        ("lots", len(own), known.lots),
-        ("cost", cost, known.cost),
-        ("balance", known.cost, balance),
-    )
-    yield from _unlike(known.sku, None, pairs)
+    costs = (("cost", cost, known.cost), ("balance", known.cost, balance))
+    yield from _unlike(known.sku, None, (*counts, ("lots", len(own), known.lots)), 0)
+    yield from _unlike(known.sku, None, costs, known.exponent)
 
 
 def _unlike(
-    sku: str, lot: int | None, pairs: tuple[tuple[str, int, int], ...]
+    sku: str, lot: int | None, pairs: tuple[tuple[str, int, int], ...], places: int
 ) -> Iterator[StockDifference]:
     for what, expected, found in pairs:
         if expected != found:
-            yield StockDifference(sku, lot, what, expected, found)
+            yield StockDifference(sku, lot, what, to_text(expected, places), to_text(found, places))
 
 
 def _went(view: View) -> dict[tuple[str, int], tuple[int, int]]:
