@@ -9,11 +9,10 @@ import msgspec
 
 from khata.base.money import Money, to_positive_minor, to_text
 from khata.domain import benefits, commissions, escrow, payments, trust
-from khata.domain.escrow import Frozen, On, Policy, RefundEscrow
-from khata.domain.ledger import account_of, check_reason
+from khata.domain.escrow import Escrow, Frozen, On, Policy, RefundEscrow
+from khata.domain.ledger import ROOTS, account_of, check_reason
 from khata.domain.marketplace import rules, selling
 from khata.domain.marketplace.model import (
-    DELIVERY,
     Fault,
     Mission,
     MissionState,
@@ -23,6 +22,7 @@ from khata.domain.marketplace.model import (
 )
 from khata.domain.payments import PaymentState, payment_state
 from khata.domain.setup import exponent_of, source_of
+from khata.engine import limits
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.engine.sagas import start
@@ -37,7 +37,8 @@ from khata.errors import (
 
 VERBS: Final = Verbs()
 _REF: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}")
-_MOST_TEXT: Final = 200
+_TEXT: Final = re.compile(r"(?=.*\S).{1,200}", re.DOTALL)
+_OWNER: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,128}")
 _MOST_CODES: Final = 10
 
 
@@ -138,8 +139,12 @@ def place(book: Book, command: PlaceSale) -> SaleState:
     _check(command)
     if book.peek(Sale, command.ref) is not None:
         raise AlreadyExists(f"The sale {command.ref} exists already.", got=command.ref)
+    if book.peek(Escrow, subject_of(command.ref)) is not None:
+        raise AlreadyExists(
+            f"An escrow is called {subject_of(command.ref)} already.", got=command.ref
+        )
     sale = _sale(book, command)
-    selling.legs_of(book, sale)
+    selling.check_legs(book, sale)
     payable = payments.register(
         book,
         subject_of(sale.ref),
@@ -167,21 +172,33 @@ def place(book: Book, command: PlaceSale) -> SaleState:
 def _check(command: PlaceSale) -> None:
     """What can be told without looking anything up. Errors: `Invalid`."""
     texts = (command.title, command.category, command.video, command.country)
-    if not _REF.fullmatch(command.ref) or any(len(text or "") > _MOST_TEXT for text in texts):
+    if not _REF.fullmatch(command.ref):
         raise Invalid(
-            "A sale has a reference of 1 to 100 characters, and texts of at most 200.",
+            "A sale has a reference of 1 to 100 characters, without spaces and slashes.",
             expected="such as M1001",
             got=command.ref[:60],
         )
-    if any("\x00" in (text or "") for text in texts):
-        raise Invalid("A text holds a NUL.", expected="plain text")
+    for text in texts:
+        if text is not None and not _TEXT.fullmatch(text):
+            raise Invalid(
+                "Title, category, video and country have 1 to 200 characters, and are no spaces.",
+                expected="1 to 200 characters",
+                got=text[:60],
+            )
+    customer = command.customer
+    if not _OWNER.fullmatch(customer) or customer in ROOTS or not customer.isprintable():
+        raise Invalid(
+            f"{customer[:60]!r} is nobody who can have a wallet.",
+            expected="a name of 1 to 128 characters, without spaces and slashes",
+            got=customer[:60],
+        )
     if command.creator is None and (command.video or command.creator_wallet):
         raise Invalid("A video has a creator.", expected="creator", got=None)
     codes = command.codes or []
     if len(codes) > _MOST_CODES or len(set(codes)) < len(codes):
         raise Invalid("At most 10 codes, each once.", expected=_MOST_CODES, got=len(codes))
-    if command.customer == command.partner:
-        raise Invalid("Nobody buys from themselves.", expected="two people", got=command.customer)
+    if customer == command.partner:
+        raise Invalid("Nobody buys from themselves.", expected="two people", got=customer)
     escrow.check_terms(subject_of(command.ref), command.release_on, command.release_days)
 
 
@@ -259,7 +276,10 @@ def _fee(fee: Money, currency: str, places: int) -> int:
 
 
 def _wallet(book: Book, path: str | None, owner: str, kind: str, unit: str) -> str:
-    """The path of somebody's wallet. Errors: `WalletNotFound`, `Invalid`, `CurrencyMismatch`."""
+    """The path of somebody's wallet.
+
+    Errors: `WalletNotFound`, `Invalid`, `CurrencyMismatch`, `AccountClosed`.
+    """
     account = account_of(book, path or f"{owner}/{kind}/{unit}")
     if account.owner is None:
         raise WalletNotFound(f"{(path or owner)[:200]!r} is no wallet.", got=(path or owner)[:200])
@@ -269,6 +289,8 @@ def _wallet(book: Book, path: str | None, owner: str, kind: str, unit: str) -> s
         raise CurrencyMismatch(
             f"{account.code} is in {account.unit}.", expected=unit, got=account.unit
         )
+    if account.status == "closed":
+        limits.check_status(account)
     return account.code.removeprefix("wallet/")
 
 
@@ -313,9 +335,6 @@ def assign(book: Book, command: AssignRider) -> MissionState:
             f"Nothing of {sale.ref} is to be brought.", expected="a delivery fee", got=None
         )
     path = _wallet(book, command.wallet, command.rider, "rider", sale.unit)
-    kept = selling.escrow_of(book, sale)
-    if kept is not None:
-        escrow.assign(book, kept, DELIVERY, path)
     mission = book.change(
         book.get(Mission, sale.mission),
         rider=command.rider,
@@ -372,6 +391,10 @@ def refund(book: Book, command: RefundSale) -> SaleState:
     kept = selling.escrow_of(book, sale)
     if kept is None:
         raise InvalidTransition(f"{sale.ref} is not paid.", expected="paid", got=sale.status)
+    if sale.status == "delivered" and command.frozen == "refuse" and kept.dispute is None:
+        # who brought it has earned the fee, even if the saga that pays it has not come to it yet
+        selling.pay_rider(book, sale)
+        kept = book.get(Escrow, kept.ref)
     wanted = RefundEscrow(
         kept.ref, command.reason, command.amount, command.policy, command.named, command.frozen
     )

@@ -7,6 +7,7 @@ from typing import Final
 from khata.domain import escrow
 from khata.domain.marketplace import selling
 from khata.domain.marketplace.model import Sale, subject_of
+from khata.domain.payments import Refund
 from khata.engine.book import Book
 from khata.engine.sagas import IMPOSSIBLE, NOTHING, Local, Retry, Run, Saga, Wait
 from khata.engine.sagas.steps import Remembered
@@ -71,7 +72,7 @@ def _released(book: Book, run: Run) -> Remembered:
     """Escrow lets go by its own saga, or by hand."""
     sale = _sale(book, run)
     kept = selling.escrow_of(book, sale)
-    if sale.status in _OVER or kept is None or kept.status in {"released", "refunded"}:
+    if sale.status in _OVER or selling.is_over(book, sale):
         return {"escrow": kept.status if kept else None}
     return None
 
@@ -88,6 +89,25 @@ def _call_off(book: Book, run: Run) -> Remembered:
     sale = _sale(book, run)
     if sale.status in {"placed", "paid", "dispatched"}:
         selling.cancel(book, sale, "The sale was taken back.")
+    return None
+
+
+# ── what a provider gives back ───────────────────────────────────────────────────────
+
+
+def _refund_topic(run: Run) -> str:
+    return str(run.data["refund"])
+
+
+def _settled(book: Book, run: Run) -> Remembered:
+    refund = book.get(Refund, run.data["refund"])
+    return None if refund.status == "pending" else {"refund_status": refund.status}
+
+
+def _count(book: Book, run: Run) -> Remembered:
+    """What failed is in escrow again, by the escrow's own saga: nothing is to be done here."""
+    if run.data["refund_status"] == "succeeded":
+        selling.refunded(book, _sale(book, run), run.data["part"])
     return None
 
 
@@ -108,5 +128,14 @@ SAGAS: Final = (
         ),
         open_to_all=False,
     ),
+    Saga(
+        "sale_refund",
+        1,
+        (
+            Wait(name="settled", ready=_settled, topic=_refund_topic),
+            Local(name="count", do=_count, undo=NOTHING),
+        ),
+        open_to_all=False,
+    ),
 )
-"""The saga of this room. Cancelling a sale lets it run to its end, with nothing left to do."""
+"""The sagas of this room. Cancelling a sale lets its own run to the end, with nothing to do."""

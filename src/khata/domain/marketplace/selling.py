@@ -11,7 +11,7 @@ from khata.domain.marketplace.model import DELIVERY, Mission, Sale, subject_of
 from khata.domain.payments import Payable
 from khata.domain.setup import source_of
 from khata.engine.book import Book
-from khata.engine.sagas import wake
+from khata.engine.sagas import start, wake
 from khata.errors import InvalidTransition, NotYours
 from khata.errors.market import SaleNotFound
 
@@ -52,7 +52,7 @@ def topic(ref: str) -> str:
 def legs_of(book: Book, sale: Sale) -> list[Leg]:
     """Who is to receive what of a sale, by the rule that was in force when it was placed.
 
-    Errors: `SplitImpossible`, `WalletNotFound`, `CurrencyMismatch`.
+    Errors: `SplitImpossible`.
     """
     rule = commissions.rule_at(book, sale.rule, sale.version)
     parties = {"partner": sale.partner_wallet}
@@ -60,14 +60,23 @@ def legs_of(book: Book, sale: Sale) -> list[Leg]:
         parties["creator"] = sale.creator_wallet
     parts = commissions.shares(rule, sale.price, sale.unit, sale.exponent, parties)
     paid = rules.partner_pays(sale.granted)
-    legs = rules.legs_of(parts, sale.partner_wallet, paid, sale.delivery_fee)
-    return escrow.checked_legs(book, legs, account_of(book, sale.partner_wallet, sale.unit))
+    return rules.legs_of(parts, sale.partner_wallet, paid, sale.delivery_fee)
+
+
+def check_legs(book: Book, sale: Sale) -> None:
+    """Whether all who are to receive something can, when a sale is placed.
+
+    Errors: `SplitImpossible`, `WalletNotFound`, `CurrencyMismatch`, `AccountClosed`.
+    """
+    home = account_of(book, sale.partner_wallet, sale.unit)
+    escrow.checked_legs(book, legs_of(book, sale), home)
 
 
 def hold(book: Book, sale: Sale) -> Sale:
     """The customer has paid: what the house adds joins it in escrow, and the legs are set.
 
-    Does nothing when that was done before, or it is not paid.
+    Does nothing when that was done before, or it is not paid. A wallet that was closed in the
+    meantime stands in the way of its release only, so that what was paid can still go back.
     """
     payable = payable_of(book, sale)
     if payable.paid_by is None or escrow_of(book, sale) is not None:
@@ -155,12 +164,17 @@ def deliver(book: Book, sale: Sale, reason: str) -> Sale:
 def pay_rider(book: Book, sale: Sale) -> int:
     """The rider's fee, on delivery, whenever the rest is released; what it came to, minor units.
 
-    Errors: `AccountFrozen`, `EscrowDisputed`.
+    Only now is the rider the receiver of this leg: nothing else that releases the escrow can pay
+    what was not brought yet, or under another name, or has to wait for a rider who is frozen.
+
+    Errors: `AccountFrozen`, `AccountClosed`, `EscrowDisputed`.
     """
     kept = escrow_of(book, sale)
     due = [leg for leg in (kept.legs if kept else []) if leg.name == DELIVERY and leg.held]
     if kept is None or not due or sale.status == "cancelled":
         return 0
+    wallet = book.get(Mission, sale.mission).wallet
+    kept = escrow.assign(book, kept, DELIVERY, wallet or "")
     escrow.release(book, kept, "It was delivered.", names=[DELIVERY], called=DELIVERY)
     return due[0].held
 
@@ -188,16 +202,45 @@ def cancel(book: Book, sale: Sale, reason: str) -> Sale:
 def refund(book: Book, sale: Sale, back: Back) -> Escrow:
     """Give money of a sale back. Errors: those of `escrow.refund`; `InvalidTransition` unless
     it was paid.
+
+    What a provider gives back may yet fail: its saga waits until that is known.
     """
     kept = escrow_of(book, sale)
     if kept is None:
         raise InvalidTransition(f"{sale.ref} is not paid.", expected="paid", got=sale.status)
+    known = {refund.id for refund in book.find(payments.Refund, payment=sale.payment)}
     after = escrow.refund(book, kept, back)
-    if sale.granted:
-        part = after.refunded - kept.refunded
-        benefits.take_back(book, subject_of(sale.ref), part=part, of=after.paid)
-    announce(book, sale, "refunded", amount=to_text(after.refunded - kept.refunded, sale.exponent))
+    part = after.refunded - kept.refunded
+    made = [one for one in book.find(payments.Refund, payment=sale.payment) if one.id not in known]
+    for one in made:
+        if one.status == "pending":
+            data = {"sale": sale.ref, "refund": one.id, "part": part}
+            start(book, "sale_refund", data, reference=after.ref)
+        else:
+            refunded(book, sale, part)
+    announce(book, sale, "refunded", amount=to_text(part, sale.exponent))
     return after
+
+
+def refunded(book: Book, sale: Sale, part: int) -> None:
+    """So much of what was paid, minor units, is back for good: campaigns have their part again,
+    and who waits for the end of the escrow looks again.
+    """
+    kept = escrow_of(book, sale)
+    if kept is None:
+        return
+    if sale.granted:
+        benefits.take_back(book, kept.ref, part=part, of=kept.paid)
+    wake(book, escrow.topic(kept.ref))
+
+
+def is_over(book: Book, sale: Sale) -> bool:
+    """Whether nothing is in escrow any more, and nothing can come back into it."""
+    kept = escrow_of(book, sale)
+    if kept is None or kept.status != "refunded":
+        return kept is None or kept.status == "released"
+    made = book.find(payments.Refund, payment=sale.payment)
+    return all(refund.status != "pending" for refund in made)
 
 
 def reward(book: Book, sale: Sale) -> Sale:
