@@ -12,12 +12,17 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from khata.edge.http.benefits import benefit_operations
 from khata.edge.http.commissions import commission_operations
+from khata.edge.http.earnings import earning_operations
 from khata.edge.http.hooks import hook_operations
+from khata.edge.http.inventory import stock_operations
+from khata.edge.http.loans import loan_operations
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
 from khata.edge.http.reads import read_operations
 from khata.edge.http.sagas import saga_operations
+from khata.edge.http.squads import squad_operations
 from khata.edge.http.threads import Threads
 from khata.edge.http.writes import write_operations
 from khata.engine.vault import Vault
@@ -43,6 +48,11 @@ NAMES = [
         *payment_operations(Settings(), Threads()),
         *payout_operations(Settings(), Threads()),
         *commission_operations(Settings(), Threads()),
+        *benefit_operations(Settings(), Threads()),
+        *loan_operations(Settings(), Threads()),
+        *earning_operations(Settings(), Threads()),
+        *stock_operations(Settings(), Threads()),
+        *squad_operations(Settings(), Threads()),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),
     ]
 ] + OTHERS

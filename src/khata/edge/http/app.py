@@ -22,10 +22,14 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from khata.app import Khata
 from khata.edge.http.alerts import Alerts
+from khata.edge.http.benefits import benefit_operations
 from khata.edge.http.bulk import bulk_operation
 from khata.edge.http.commissions import commission_operations
+from khata.edge.http.earnings import earning_operations
 from khata.edge.http.guard import Guard
 from khata.edge.http.hooks import hook_operations
+from khata.edge.http.inventory import stock_operations
+from khata.edge.http.loans import loan_operations
 from khata.edge.http.metrics import Metrics
 from khata.edge.http.openapi import document
 from khata.edge.http.operation import Operation
@@ -39,6 +43,7 @@ from khata.edge.http.special import (
     statement_operation,
     verify_operation,
 )
+from khata.edge.http.squads import squad_operations
 from khata.edge.http.system import description_operations, system_operations
 from khata.edge.http.threads import Threads
 from khata.edge.http.tokens import tokens_of
@@ -83,6 +88,11 @@ class Door:
             *payment_operations(settings, self.threads),
             *payout_operations(settings, self.threads),
             *commission_operations(settings, self.threads),
+            *loan_operations(settings, self.threads),
+            *earning_operations(settings, self.threads),
+            *benefit_operations(settings, self.threads),
+            *stock_operations(settings, self.threads),
+            *squad_operations(settings, self.threads),
             statement_operation(self.threads),
             create_key_operation(settings),
             verify_operation(self.threads, self.alerts),

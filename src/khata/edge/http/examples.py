@@ -5,7 +5,10 @@ from __future__ import annotations
 import typing
 from typing import Any, Final
 
+import msgspec
+
 from khata.base.paging import Page
+from khata.domain.earnings import EarningPolicy
 from khata.edge.client.answers import Receipt
 
 _AT: Final = "2026-01-31T09:00:00.000000Z"
@@ -84,6 +87,39 @@ _RULE: Final = {
               {"name": "partner", "to": "partner", "rest": True}],
     "reason": None, "since": _AT, "ended_at": None,
 }  # fmt: skip
+_EARNING: Final = {
+    "id": "ern_0801", "owner": "nila", "kind": "video_view", "amount": "250.00", "currency": "BDT",
+    "reference": "V1/12500", "wallet": "nila/creator/BDT", "entry": "ent_0800", "at": _AT,
+}  # fmt: skip
+_VIEWS: Final = {
+    "video": "V1", "creator": "nila", "total": 12_500, "paid": "250.00", "currency": "BDT",
+    "reports": 1, "counted_at": _AT,
+}  # fmt: skip
+_CAMPAIGN: Final = {
+    "code": "EID-2026", "title": "Eid", "benefit": "percentage", "status": "running",
+    "open": True, "currency": "BDT", "points": 1000, "amount": None, "most": "200.00",
+    "least": "0.00", "budget": "50000.00", "spent": "1000.00", "left": "49000.00", "uses": 7,
+    "most_uses": None, "per_user": 1, "starts_at": _AT, "ends_at": None, "sources": None,
+    "categories": None, "partners": None, "payer": "platform",
+    "account": "expense/campaigns/EID-2026", "stacks": "alone", "priority": 100,
+    "reason": None, "created_at": _AT, "changed_at": _AT,
+}  # fmt: skip
+_REFERRAL: Final = {
+    "referred": "bob", "referrer": "alice", "status": "qualified", "kyc": "referrer",
+    "currency": "BDT", "referrer_bonus": "50.00", "referred_bonus": "50.00",
+    "subject": "order/M1001", "entries": ["ent_0800"], "reason": None, "created_at": _AT,
+    "qualified_at": _AT, "paid_at": None, "cancelled_at": None,
+}  # fmt: skip
+_MEMBER: Final = {
+    "squad": "eid", "owner": "alice", "role": "leader", "status": "active", "wallet": _PATH,
+    "weight": 1, "fixed": None, "balance": "700.00", "free": "600.00", "owes": "0.00",
+    "covers": "100.00", "contributed": "1000.00", "spent": "300.00", "refunded": "0.00",
+    "withdrawn": "0.00", "currency": "BDT", "joined_at": _AT, "left_at": None, "entry": "ent_0800",
+}  # fmt: skip
+_SQUAD: Final = {
+    "ref": "eid", "title": "A goat for Eid", "leader": "alice", "status": "open",
+    "wallet": "squad-eid/squad/BDT", "currency": "BDT", "created_at": _AT,
+}  # fmt: skip
 _RECEIPT: Final = {"seq": 2, "at": _AT, "key": "topup-1", "replayed": False}
 
 _PAYOUT: Final = {
@@ -105,7 +141,67 @@ _ENDPOINT: Final = {
     "status": "active",
 }  # fmt: skip
 
+_DEBT: Final = {
+    "id": "dbt_0802", "status": "open", "owner": "alice", "kind": "dhaar_loan",
+    "currency": "BDT", "principal": "1000.00", "fee": "50.00", "repaid": "262.50",
+    "written_off": "0.00", "outstanding": "787.50", "principal_outstanding": "787.50",
+    "fee_outstanding": "0.00", "account": "receivable/dhaar/alice", "wallet": _PATH,
+    "reference": "loa_0801", "reason": "A loan was granted.", "opened_at": _AT,
+    "settled_at": None,
+}  # fmt: skip
+_REPAID: Final = {"way": "netted", "amount": "262.50", "fee": "50.00", "currency": "BDT",
+                  "entry": "ent_0c00", "at": _AT}  # fmt: skip
+_LOAN: Final = {
+    "id": "loa_0801", "status": "open", "kind": "dhaar", "owner": "alice", "wallet": _PATH,
+    "currency": "BDT", "principal": "1000.00", "fee": "50.00", "repaid": "262.50",
+    "written_off": "0.00", "outstanding": "787.50", "principal_outstanding": "787.50",
+    "fee_outstanding": "0.00", "overdue": "0.00", "next_due_at": _AT, "next_due": "262.50",
+    "debt": "dbt_0802", "reference": "eid", "entry": "ent_0800", "granted_at": _AT,
+    "settled_at": None,
+}  # fmt: skip
+_STOCK_ITEM: Final = {
+    "sku": "SHARE-A", "title": "Shares, class A", "kind": "share", "status": "active",
+    "currency": "BDT", "price": "50.00", "lots": 1, "received": 10, "remaining": 6,
+    "allocated": 4, "lost": 0, "cost": "180.00", "account": "inventory/SHARE-A",
+    "created_at": _AT,
+}  # fmt: skip
+_LOT: Final = {
+    "sku": "SHARE-A", "number": 1, "received": 10, "remaining": 6, "allocated": 4, "lost": 0,
+    "currency": "BDT", "cost": "300.00", "cost_left": "180.00", "paid_from": "equity/capital",
+    "supplier": None, "reference": None, "entry": "ent_0800", "received_at": _AT,
+}  # fmt: skip
+_ALLOCATION: Final = {
+    "id": "alc_0c00", "status": "allocated", "sku": "SHARE-A", "subject": "investment/inv_0800",
+    "owner": "alice", "quantity": 4, "returned": 0, "currency": "BDT", "cost": "120.00",
+    "lines": [{"lot": 1, "quantity": 4, "returned": 0, "cost": "120.00"}],
+    "entries": ["ent_0c00"], "created_at": _AT, "returned_at": None,
+}  # fmt: skip
+_INVESTMENT: Final = {
+    "id": "inv_0800", "reference": "I1001", "status": "completed", "owner": "alice",
+    "wallet": _PATH, "sku": "SHARE-A", "quantity": 4, "price": "50.00", "total": "200.00",
+    "benefit": "20.00", "paid": "180.00", "credited": "200.00", "currency": "BDT",
+    "codes": ["EID-2026"], "paid_from": "cash/main", "evidence": "Bank slip 7.",
+    "saga": "sag_0801", "allocation": "alc_0c00", "entries": ["ent_0c00"], "code": None,
+    "reason": None, "created_at": _AT, "completed_at": _AT, "ended_at": None,
+}  # fmt: skip
+_BOOKS: Final = {
+    "currency": "BDT", "cash": "200.00", "inventory": "180.00", "receivables": "0.00",
+    "other_assets": "0.00", "assets": "380.00", "wallets": "20.00", "escrow": "0.00",
+    "payables": "0.00", "other_liabilities": "0.00", "liabilities": "20.00",
+    "equity": "300.00", "revenue": "200.00", "expenses": "140.00", "result": "60.00",
+    "balanced": True,
+}  # fmt: skip
+
 EXAMPLES: Final[dict[str, Any]] = {
+    "StockItemState": _STOCK_ITEM,
+    "LotState": _LOT,
+    "AllocationState": _ALLOCATION,
+    "StockDifference": {"sku": "SHARE-A", "lot": 1, "what": "remaining", "expected": "6",
+                        "found": "5"},
+    "InvestmentState": _INVESTMENT,
+    "Holding": {"owner": "alice", "sku": "SHARE-A", "quantity": 4, "paid": "180.00",
+                "currency": "BDT"},
+    "Books": _BOOKS,
     "WebhookTaken": {"status": "received"},
     "ItemState": _ITEM,
     "ItemView": {**_ITEM, "digest": "0" * 64, "sealed": True, "received_at": _AT, "due_at": None,
@@ -195,6 +291,37 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Offered": {"provider": "sandbox", "currencies": ["BDT"],
                 "methods": ["card", "mobile_money"], "least": "10.00", "most": None},
     "BookingState": _BOOKING,
+    "DebtState": _DEBT,
+    "RepaymentView": _REPAID,
+    "Netting": {"order": ["refund", "mover_float", "dhaar_loan"],
+                "most": {"refund": 10000, "mover_float": 10000, "dhaar_loan": 5000}},
+    "Unexplained": {"account": "receivable/refunds/alice", "currency": "BDT",
+                    "balance": "101.50", "outstanding": "100.00", "difference": "1.50"},
+    "LoanState": _LOAN,
+    "LoanView": {"loan": _LOAN, "repayments": [_REPAID], "more": None,
+                 "instalments": [{"due_at": _AT, "principal": "250.00", "fee": "12.50",
+                                  "amount": "262.50", "outstanding": "0.00"}]},
+    "Marked": {"overdue": [{**_LOAN, "status": "overdue", "overdue": "262.50"}]},
+    "DueLoans": {"loans": ["loa_0801"]},
+    "CampaignState": _CAMPAIGN,
+    "UseState": {"id": "use_0800", "campaign": "EID-2026", "owner": "alice",
+                 "subject": "order/M1001", "purchase": "1000.00", "amount": "100.00",
+                 "returned": "0.00", "currency": "BDT", "payer": "platform",
+                 "status": "granted", "granted_at": _AT, "returned_at": None},
+    "BenefitPolicyState": {"points": 5000, "most": {"BDT": "500.00"},
+                           "referrer": {"BDT": "50.00"}, "referred": {"BDT": "50.00"},
+                           "kyc": "referrer", "most_referrals": None, "most_in_window": None,
+                           "window_seconds": None, "changed_at": _AT},
+    "BenefitPreview": {"owner": "alice", "amount": "1000.00", "currency": "BDT",
+                       "benefits": [{"campaign": "EID-2026", "title": "Eid",
+                                     "benefit": "percentage", "payer": "platform",
+                                     "amount": "100.00"}],
+                       "total": "100.00", "to_pay": "900.00"},
+    "ReferralState": _REFERRAL,
+    "KycState": {"owner": "alice", "evidence": "Passport seen, file 7.", "confirmed_at": _AT},
+    "BonusesPaid": {"owner": "alice", "paid": ["bob"], "waiting": 0},
+    "ReferralLiability": {"currency": "BDT", "referrals": 1, "owed": "100.00",
+                          "booked": "100.00", "agrees": True},
     "RuleState": _RULE,
     "SharePreview": {"rule": "groceries", "version": 2, "source": "order", "category": "groceries",
                      "partner": "karim", "amount": "1000.00", "currency": "BDT",
@@ -202,6 +329,41 @@ EXAMPLES: Final[dict[str, Any]] = {
                                  "amount": "60.87"},
                                 {"name": "platform_tax", "to": "payable/vat", "amount": "9.13"},
                                 {"name": "partner", "to": "partner", "amount": "930.00"}]},
+    "EarningState": _EARNING,
+    "EarningsPaid": {"owner": "nila", "earnings": [_EARNING], "collected": []},
+    "EarningTotal": {"kind": "video_view", "currency": "BDT", "count": 1, "total": "250.00"},
+    "ViewsState": _VIEWS,
+    "ViewsCounted": {"views": _VIEWS, "new": 12_500, "earnings": [_EARNING], "collected": []},
+    "RateState": {"creator": "nila", "per_thousand": "20.00", "currency": "BDT", "agreed": False,
+                  "set_at": None},
+    "MissionState": {"rider": "rafi", "reference": "M1001", "fee": "60.00", "currency": "BDT",
+                     "fee_is_paid": False, "haggled": True, "chain": "2026-01-31", "place": 1,
+                     "delivered_at": _AT},
+    "EarningPolicy": msgspec.to_builtins(EarningPolicy()),
+    "Award": {"owner": "rafi", "event": "delivered", "xp": "15", "score": 545,
+              "entry": "ent_0800"},
+    "TrustState": {"owner": "rafi", "score": 545, "good": 1, "bad": 0, "events": 1, "xp": "15",
+                   "changed_at": _AT},
+    "TrustLine": {"event": "delivered", "xp": "15", "good": 1, "bad": 0, "score": 545,
+                  "reference": "M1001", "at": _AT},
+    "TrustRules": {"events": {"delivered": {"xp": 15, "good": 1}, "late_delivery": {"bad": 1}}},
+    "SquadMemberState": _MEMBER,
+    "SquadState": {**_SQUAD, "joining": "invited", "sharing": "equal", "rest": None,
+                   "balance": "700.00", "unassigned": "0.00", "members": [_MEMBER],
+                   "reason": None, "closed_at": None},
+    "SquadListed": {**_SQUAD, "members": 3},
+    "SquadPurchaseState": {"id": "sqp_0800", "squad": "eid", "reference": "goat-7",
+                           "paid_to": "bob/partner/BDT", "sale": None, "status": "made",
+                           "amount": "600.00", "returned": "0.00", "currency": "BDT",
+                           "parts": [{"owner": "alice", "amount": "600.00",
+                                      "returned": "0.00"}],
+                           "entries": ["ent_0800"], "made_by": "owner:alice",
+                           "created_at": _AT},
+    "SquadLineView": {"seq": 2, "squad": "eid", "owner": "alice", "kind": "contribution",
+                      "amount": "1000.00", "balance_after": "1000.00", "currency": "BDT",
+                      "reference": None, "entry": "ent_0800", "at": _AT},
+    "SquadDifference": {"squad": "eid", "what": "wallet", "owner": None, "expected": "701.00",
+                        "got": "700.00", "currency": "BDT"},
     "VerifyView": {"ok": True, "book": "main", "seq": 2, "head": "0" * 64, "journal": 2,
                    "postings": 2, "accounts": 2, "seconds": 0.004, "discrepancies": [],
                    "omitted": 0},

@@ -145,9 +145,23 @@ _IDS: Final = {
     "payout": "pyo_0c00",
     "batch": "bat_1000",
     "schedule": "nightly",
+    "squad": "eid",
+    "purchase": "sqp_0800",
+    "sale": "M1001",
+    "campaign": "EID-2026",
+    "referred": "bob",
+    "owner": "alice",
     "seq": "2",
+    "debt": "dbt_0802",
+    "loan": "loa_0801",
     "rule": "groceries",
     "version": "1",
+    "creator": "nila",
+    "video": "V1",
+    "rider": "rafi",
+    "sku": "SHARE-A",
+    "allocation": "alc_0c00",
+    "investment": "inv_0800",
 }
 
 
