@@ -9,7 +9,6 @@ from khata import Khata, KhataError, Money, actor
 from khata.base.clock import SECOND, from_iso
 from khata.domain import wallets
 from khata.engine import reading
-from khata.engine.verify import verify
 
 START = from_iso("2026-01-31T09:00:00Z")
 ADMIN = actor("admin:rafiq")
@@ -84,4 +83,4 @@ def last_refusal(book):
 
 def discrepancies(book):
     """What a verification finds: nothing, one hopes."""
-    return verify(book.database, book.book_id).discrepancies
+    return book.verify().discrepancies

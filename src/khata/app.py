@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
+import msgspec
+
 from khata.base.actor import SYSTEM, Actor
 from khata.base.clock import Clock, system_clock
 from khata.domain import (
@@ -35,6 +37,7 @@ from khata.domain import (
     marketplace,
     payments,
     payouts,
+    proofs,
     setup,
     squads,
     trust,
@@ -53,7 +56,7 @@ from khata.engine.sagas import Saga, Sagas
 from khata.engine.sagas.worker import Caller, Worker
 from khata.engine.tail import Tail
 from khata.engine.vault import Vault
-from khata.engine.verify import Progress, Report, verify
+from khata.engine.verify import MOST_LISTED, Progress, Report, verify
 from khata.engine.writer import Writer
 from khata.errors import BatchRefused, BatchSkipped, Invalid, KhataError
 
@@ -314,8 +317,16 @@ class Khata:
     def verify(
         self, *, progress: Progress | None = None, expect: tuple[int, bytes] | None = None
     ) -> Report:
-        """Prove the whole book, or name what is wrong with it: see `khata.engine.verify`."""
-        return verify(self.database, self.book_id, progress=progress, expect=expect)
+        """Prove the whole book, or name what is wrong with it: that no row was altered (see
+        `khata.engine.verify`), and then that the rooms and the ledger say the same.
+        """
+        report = verify(self.database, self.book_id, progress=progress, expect=expect)
+        if not report.ok:
+            return report
+        found = self.query(proofs.prove)
+        return msgspec.structs.replace(
+            report, discrepancies=found[:MOST_LISTED], omitted=len(found[MOST_LISTED:])
+        )
 
     def worker(self, callers: Mapping[str, Caller] | None = None, **options: Any) -> Worker:
         """Who moves this book's sagas on: `with book.worker({"bank": bank}): …`.

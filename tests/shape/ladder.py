@@ -22,6 +22,7 @@ ROOMS = (
     "earnings",
     "loans",
     "inventory",
+    "proofs",
     "orders",
     "reconciliation",
 )

@@ -24,7 +24,7 @@ from khata.domain.escrow.holding import (
     topic,
 )
 from khata.domain.escrow.model import Escrow, EscrowState, Giver, Leg, LegState, On, Policy
-from khata.domain.escrow.queries import escrow, escrows
+from khata.domain.escrow.queries import Unheld, escrow, escrows, unexplained
 from khata.domain.escrow.refunding import Back, Frozen, refund
 from khata.domain.escrow.rules import state_of
 from khata.domain.escrow.sagas import PATIENT, SAGAS
@@ -50,6 +50,7 @@ __all__ = [
     "ReleaseEscrow",
     "SettleDispute",
     "Terms",
+    "Unheld",
     "assign",
     "back_of",
     "begin",
@@ -64,4 +65,5 @@ __all__ = [
     "release",
     "state_of",
     "topic",
+    "unexplained",
 ]

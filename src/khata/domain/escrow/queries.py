@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
+from khata.base.money import to_text
 from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.escrow.model import Escrow, EscrowState
 from khata.domain.escrow.rules import receiving, state_of
+from khata.engine.accounts import Account
 from khata.engine.database import View
-from khata.engine.reading import checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import (
+    among,
+    checked_text,
+    is_storable,
+    paged,
+    record,
+    records,
+    select,
+)
 from khata.engine.tables import table_of
 from khata.errors import NotYours
 from khata.errors.market import EscrowNotFound
 
 _ESCROWS: Final = table_of(Escrow)
+_ACCOUNTS: Final = table_of(Account)
+_ROOT: Final = "escrow/"
+
+
+class Unheld(msgspec.Struct, frozen=True):
+    """An escrow whose account has not what its legs hold. Decimal strings."""
+
+    account: str
+    currency: str
+    held: str
+    balance: str
 
 
 def escrow(view: View, ref: str) -> EscrowState:
@@ -53,3 +75,28 @@ def escrows(
     query = query.order_by(of.funded_at.desc(), of.ref.desc()).limit(checked_limit(limit) + 1)
     page = paged(records(view, Escrow, query), limit, lambda item: (item.funded_at, item.ref))
     return Page([state_of(item) for item in page.items], page.next)
+
+
+def unexplained(view: View) -> list[Unheld]:
+    """Escrows whose account has not what their legs hold: there are none, unless somebody posted
+    or reversed an entry there by hand.
+
+    Errors: `NotYours` for owners.
+    """
+    view.check_owner(None)
+    of = _ACCOUNTS.c
+    is_escrow = sa.func.substr(of.code, 1, len(_ROOT)) == _ROOT
+    query = select(view, Account).where(is_escrow, of.balance != 0)
+    there = {(item.code, item.unit): item.natural for item in records(view, Account, query)}
+    alive = _ESCROWS.c.status.in_(("held", "partly_released"))
+    kept = {item.ref: item for item in records(view, Escrow, select(view, Escrow).where(alive))}
+    refs = {code.removeprefix(_ROOT) for code, _ in there} - kept.keys()
+    kept |= {item.ref: item for item in among(view, Escrow, "ref", refs)}
+    found = []
+    for item in kept.values():
+        held = sum(leg.held for leg in item.legs)
+        balance = there.get((item.account, item.unit), 0)
+        if held != balance:
+            texts = (to_text(minor, item.exponent) for minor in (held, balance))
+            found.append(Unheld(item.account, item.unit, *texts))
+    return found

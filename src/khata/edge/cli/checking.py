@@ -20,7 +20,6 @@ from khata.edge.cli.screen import dump, out, pairs, progress, row, table
 from khata.edge.cli.session import HERE, Json, Where, alone, opened
 from khata.edge.own_sagas import own_from
 from khata.engine import replay as replaying
-from khata.engine import verify as verifying
 from khata.engine.verify import Report
 from khata.errors import Invalid
 
@@ -47,11 +46,12 @@ def verify(
     """Prove the whole book, or name each thing that is wrong with it (exit code 1).
 
     Reads every row once while the system works: the hash chain, every entry's legs and sums,
-    every running balance, gaps and orphans, and each state against the journal.
+    every running balance, gaps and orphans, each state against the journal; and whether escrows,
+    debts, squads and stock have what their accounts have.
     """
     expect = None if anchor is None else anchored(anchor)
     with opened(where) as book, progress("Verifying") as tell:
-        report = verifying.verify(book.database, book.book_id, progress=tell, expect=expect)
+        report = book.verify(progress=tell, expect=expect)
     if json:
         dump(msgspec.structs.asdict(report) | {"ok": report.ok})
     else:

@@ -20,12 +20,12 @@ from khata.engine.journal import Head
 from khata.engine.records import spec
 from khata.engine.verify.audit import check_refusals, check_reversals
 from khata.engine.verify.balances import Balances
-from khata.engine.verify.findings import Discrepancy, Findings, Report
+from khata.engine.verify.findings import MOST_LISTED, Discrepancy, Findings, Report
 from khata.engine.verify.snapshot import Snapshot, Unreadable, snapshot
 from khata.engine.verify.states import States
 from khata.engine.verify.walk import Progress, Walk
 
-__all__ = ["Discrepancy", "Progress", "Report", "verify"]
+__all__ = ["MOST_LISTED", "Discrepancy", "Progress", "Report", "verify"]
 
 
 def verify(

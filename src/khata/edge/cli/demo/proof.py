@@ -43,7 +43,7 @@ def verify_all(stage: Stage) -> None:
         "Verify",
         "Every row is read again: the hash chain, the legs, the sums, every running balance.",
     )
-    report = verifying.verify(stage.book.database, stage.book.book_id)
+    report = stage.book.verify()
     stage.say(
         f"{report.journal} commands, {report.postings} postings, {report.accounts} accounts."
         " Note the head elsewhere, and nobody can rewrite what came before it:"

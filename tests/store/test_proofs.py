@@ -1,0 +1,55 @@
+"""What the rooms say and what the ledger has: verify names where they differ."""
+
+import pytest
+
+from khata.domain import debts, escrow, inventory, ledger, loans, squads, wallets
+from khata.domain.ledger import LegIn
+from tests.builders import ALICE, a_book, bdt, discrepancies
+
+BOBS = "bob/partner/BDT"
+
+
+def by_hand(book, debit, credit, amount="1.00"):
+    """An entry past the room whose account it is."""
+    legs = [LegIn(debit, debit=bdt(amount)), LegIn(credit, credit=bdt(amount))]
+    book.submit(ledger.PostEntry(legs, "adjustment"))
+
+
+def escrowed(book):
+    receivers = [escrow.Receiver("partner", BOBS, bdt("90.00"))]
+    book.submit(escrow.FundEscrow("M1", bdt("90.00"), ALICE, receivers=receivers))
+    return "escrow/M1"
+
+
+def owed(book):
+    book.submit(loans.GrantLoan(ALICE, bdt("90.00"), 3, 30, reference="L1"))
+    return debts.account_code("dhaar_loan", "alice")
+
+
+def stocked(book):
+    book.submit(inventory.DefineItem("tea", "Tea", bdt("12.00")))
+    book.submit(inventory.ReceiveStock("tea", 9, bdt("90.00")))
+    return "inventory/tea"
+
+
+def grouped(book):
+    book.submit(squads.CreateSquad("tea", "Tea", "alice", "BDT"))
+    book.submit(squads.Contribute("tea", bdt("90.00"), ALICE))
+    return "wallet/squad-tea/squad/BDT"
+
+
+@pytest.mark.parametrize("prepare", [escrowed, owed, stocked, grouped])
+@pytest.mark.parametrize("more", [True, False])
+def test_what_is_posted_past_a_room_is_named(database_url, prepare, more):
+    """The chain is whole, the legs sum to zero, and yet the books do not say the same."""
+    with a_book(database_url, alice="1000.00") as book:
+        book.submit(wallets.OpenWallet("bob", "BDT", "partner"))
+        code = prepare(book)
+        assert discrepancies(book) == []
+        sides = (code, "equity/adjustment")
+        by_hand(book, *(sides if more else sides[::-1]))
+        found = discrepancies(book)
+        assert found, f"nobody noticed that {code} is wrong"
+        assert all(item.expected != item.got for item in found)
+        by_hand(book, *(sides[::-1] if more else sides))
+        assert discrepancies(book) == []
