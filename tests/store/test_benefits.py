@@ -1,6 +1,7 @@
 """Campaigns: what purchases get, what is counted, who is refused, on both databases."""
 
 import itertools
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +17,7 @@ from khata.domain.benefits import (
     EndCampaign,
     ExtendCampaign,
     PauseCampaign,
+    Refer,
     ResumeCampaign,
     SetBenefitPolicy,
 )
@@ -34,6 +36,7 @@ from tests.builders import (
 )
 from tests.buyers import Buy, Return, a_shop, bought, campaign, left, open_shop, returned
 from tests.conftest import examples
+from tests.store.test_queries_plans import plans_of
 
 _numbers = itertools.count()
 
@@ -396,6 +399,37 @@ def test_lists_have_pages_and_filters(database_url):
         assert [one.subject for one in rest.items] == ["order/0"]
         found = book.query(benefits.uses, owner="bob", campaign="A").items
         assert [one.subject for one in found] == ["order/1"]
+
+
+def test_lists_are_read_through_keys(database_url):
+    """No question walks a table of benefits, however long it is."""
+    with a_shop(database_url) as book:
+        for code in "AB":
+            campaign(book, code, stacks="with_others")
+        for number in range(3):
+            bought(book, str(number), "A")
+            book.submit(Refer("alice", f"b{number}"))
+        codes = book.query(benefits.campaigns, limit=1).next
+        page = book.query(benefits.uses, limit=1).next
+        made = book.query(benefits.referrals, limit=1).next
+        asked = {"owner": "alice", "amount": "1.00", "currency": "BDT", "codes": ["A", "B"]}
+        for ask in (
+            lambda view: benefits.campaigns(view, cursor=codes),
+            lambda view: benefits.campaigns(view, status="running", cursor=codes),
+            lambda view: benefits.campaign(view, "A"),
+            lambda view: benefits.preview(view, **asked),
+            lambda view: benefits.uses(view, cursor=page),
+            lambda view: benefits.uses(view, campaign="A", cursor=page),
+            lambda view: benefits.uses(view, owner="alice", cursor=page),
+            lambda view: benefits.uses(view, subject="order/1"),
+            lambda view: benefits.referrals(view, cursor=made),
+            lambda view: benefits.referrals(view, referrer="alice", cursor=made),
+            lambda view: benefits.referrals(view, status="pending", cursor=made),
+            lambda view: benefits.referral(view, "b1"),
+        ):
+            for plan in plans_of(book, ask):
+                walked = re.findall(r"(?:SCAN|Seq Scan on) (\w+)", plan)
+                assert not {"campaigns", "benefit_uses", "referrals"} & set(walked), plan
 
 
 # ── budgets hold ─────────────────────────────────────────────────────────────────────
