@@ -368,7 +368,7 @@ def test_a_check_names_what_differs(database_url):
         book.submit(ledger.PostEntry(legs, "adjustment"))
         assert [
             (d.sku, d.lot, d.what, d.expected, d.found) for d in book.query(inventory.check)
-        ] == [(TEA, None, "balance", 3000, 3100)]
+        ] == [(TEA, None, "balance", "30.00", "31.00")]
         with book.database.changing() as connection:
             connection.exec_driver_sql("UPDATE stock_lots SET remaining = 4 WHERE number = 2")
         found = {(d.lot, d.what) for d in book.query(inventory.check)}
