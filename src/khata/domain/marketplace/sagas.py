@@ -78,9 +78,11 @@ def _released(book: Book, run: Run) -> Remembered:
 
 
 def _reward(book: Book, run: Run) -> Remembered:
-    """A sale that was wholly given back is no merit of anybody's."""
+    """A sale that was given back, but for its delivery, is no merit of anybody's."""
     sale = _sale(book, run)
-    if sale.status == "delivered" and run.data["escrow"] == "released":
+    kept = selling.escrow_of(book, sale)
+    is_sold = kept is not None and any(leg.left for leg in kept.legs if not leg.extra)
+    if sale.status == "delivered" and run.data["escrow"] == "released" and is_sold:
         sale = selling.reward(book, sale)
     return {"status": sale.status}
 
