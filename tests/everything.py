@@ -11,13 +11,16 @@ from khata.domain import (
     commissions,
     debts,
     earnings,
+    escrow,
     inventory,
     ledger,
     loans,
+    marketplace,
     payments,
     payouts,
     sagas,
     setup,
+    squads,
     trust,
     wallets,
     webhooks,
@@ -131,6 +134,8 @@ def everything(book, clock):
     lend_and_owe(story)
     keep_stock(story)
     buy_with_benefits(story)
+    buy_together(story)
+    keep_in_escrow(story)
 
 
 def people_decide(story):
@@ -348,3 +353,50 @@ def buy_with_benefits(story):
     story.do(benefits.PauseCampaign("EID", "odd"))
     story.do(benefits.ResumeCampaign("EID", "fine"))
     story.do(benefits.EndCampaign("EID", "over"))
+
+
+def buy_together(story):
+    """A squad from beginning to end, with a purchase that is owed for, and one that is a sale."""
+    for owner in ("sana", "tuli"):
+        story.do(wallets.OpenWallet(owner, "BDT"))
+        story.do(wallets.Credit(f"{owner}/personal/BDT", bdt("300.00")))
+    story.do(squads.CreateSquad("eid", "A goat for Eid", "sana", "BDT", joining="anyone"))
+    story.do(squads.AddMember("eid", "tuli"))
+    story.do(squads.JoinSquad("eid", "eve"))
+    story.do(squads.SetRole("eid", "tuli", "buyer"))
+    story.do(squads.SetSharing("eid", squads.Sharing("weights", {"sana": 2, "tuli": 1})))
+    story.do(squads.Contribute("eid", bdt("90.00"), owner="sana"))
+    bought = story.do(squads.Purchase("eid", "goat", EVE, bdt("30.00"), cover="leader")).id
+    story.do(squads.ReturnPurchase(bought, "it limps", bdt("3.00")))
+    story.do(squads.Forgive("eid", "tuli", "family"))
+    story.do(wallets.Transfer(EVE, "squad-eid/squad/BDT", bdt("1.00")))
+    story.do(squads.Allot("eid", "a gift"))
+    parts = [
+        commissions.Part("house", "revenue/commission", points=500),
+        commissions.Part("partner", "partner", rest=True),
+    ]
+    story.do(commissions.DefineRule("goats", parts, category="goats"))
+    sale = marketplace.PlaceSale("SQ1", "squad-eid", "eve", bdt("3.00"), category="goats")
+    story.do(sale, SYSTEM)
+    story.do(squads.Contribute("eid", bdt("9.00"), owner="tuli"))
+    story.do(squads.PaySquadSale("eid", "SQ1", "tuli"))
+    story.do(squads.WithdrawShare("eid", bdt("1.00"), "tuli"))
+    story.do(squads.LeaveSquad("eid", "tuli"))
+    story.do(squads.CloseSquad("eid", "Eid is over"))
+    story.work()
+
+
+def keep_in_escrow(story):
+    """Held, disputed, settled, released in part, delivered, given back, and released in time."""
+    receivers = [
+        escrow.Receiver("house", "revenue/commission", bdt("1.00")),
+        escrow.Receiver("partner", EVES, bdt("9.00")),
+    ]
+    after = {"release_on": "delivery", "release_days": 1}
+    story.do(escrow.FundEscrow("K1", bdt("10.00"), EVE, receivers=receivers, **after))
+    story.do(escrow.DisputeEscrow("K1", "odd"), actor("owner:eve"))
+    story.do(escrow.SettleDispute("K1", "fine"))
+    story.do(escrow.ReleaseEscrow("K1", "half of it", bdt("5.00")))
+    story.do(escrow.ConfirmDelivery("K1", "seen"))
+    story.do(escrow.RefundEscrow("K1", "scratched", bdt("1.00")))
+    story.work(2 * 86_400)

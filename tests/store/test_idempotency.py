@@ -70,6 +70,8 @@ LONG_WAYS = {
     "earnings",
     "trust",
     "benefits",
+    "squads",
+    "escrow",
 }
 PAY = Transfer(ALICE, BOB, bdt("1.00"))
 CREDIT = {"kind": "wallets.credit", "wallet": ALICE, "amount": {"amount": "3", "currency": "BDT"}}
