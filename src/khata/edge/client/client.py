@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, Self, TypeVar
 
 import httpx
 
@@ -22,10 +22,18 @@ from khata.edge.client import (
     payout_calls,
     saga_calls,
 )
+from khata.edge.client.benefit_methods import AsyncBenefitMethods, BenefitMethods
 from khata.edge.client.call import Call
+from khata.edge.client.earning_methods import AsyncEarningMethods, EarningMethods
+from khata.edge.client.loan_methods import AsyncLoanMethods, LoanMethods
+from khata.edge.client.methods import asynchronous as _async
+from khata.edge.client.methods import each as _each
+from khata.edge.client.methods import each_asynchronous as _async_each
+from khata.edge.client.methods import sync as _sync
 from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
+from khata.edge.client.squad_methods import AsyncSquadMethods, SquadMethods
+from khata.edge.client.stock_methods import AsyncStockMethods, StockMethods
 
-P = ParamSpec("P")
 T = TypeVar("T")
 _SECONDS: Final = 35.0
 
@@ -57,41 +65,7 @@ class _Attempt:
         return self._patience.pause(self._tried, asked_for, random.random)
 
 
-def _sync(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.send(build(*args, **kwargs))
-
-    method.__doc__ = build.__doc__
-    return method
-
-
-def _each(build: Callable[P, Call[Page[T]]]) -> Callable[Concatenate[Client, P], Iterator[T]]:
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        return self.walk(build(*args, **kwargs))
-
-    method.__doc__ = build.__doc__
-    return method
-
-
-def _async(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], Awaitable[T]]:
-    def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        return self.send(build(*args, **kwargs))
-
-    method.__doc__ = build.__doc__
-    return method
-
-
-def _async_each(
-    build: Callable[P, Call[Page[T]]],
-) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]:
-    def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-        return self.walk(build(*args, **kwargs))
-
-    method.__doc__ = build.__doc__
-    return method
-
-
-class Client:
+class Client(BenefitMethods, EarningMethods, LoanMethods, StockMethods, SquadMethods):
     """A book behind HTTP: `with Client("http://localhost:8080", key) as client: …`.
 
     Methods raise the errors of `khata.errors`. Thread-safe.
@@ -272,7 +246,9 @@ class Client:
     each_rejections = _each(hook_calls.rejections)
 
 
-class AsyncClient:
+class AsyncClient(
+    AsyncBenefitMethods, AsyncEarningMethods, AsyncLoanMethods, AsyncStockMethods, AsyncSquadMethods
+):
     """As `Client`, for coroutines: `async with AsyncClient(url, key) as client: …`."""
 
     def __init__(
