@@ -343,6 +343,9 @@ def test_money_that_came_past_the_squad_is_shared_by_hand(database_url):
         assert reason(refused(book, command)) == ("squad_refused", "not_arrived")
         do(book, wallets.Transfer(SHOP, EID, bdt("3.00")))
         assert show(book).unassigned == "3.00"
+        assert book.query(squads.check) == []
+        (more,) = book.query(squads.check, unassigned=True)
+        assert (more.what, more.expected, more.got) == ("wallet", "93.00", "90.00")
         do(book, command)
         assert balances(book) == {"lina": "50.00", "karim": "43.00"}
         do(book, wallets.Credit(EID, bdt("1.01")))
@@ -507,7 +510,7 @@ def test_the_balances_are_the_wallet_whatever_happens(playground, story):
         if step[0] == "purchase" and not isinstance(outcome, KhataError):
             made.append(outcome.result.id)
             assert sum(cents(part.amount) for part in outcome.result.parts) == step[1]
-        assert book.query(squads.check, ref) == []
+        assert book.query(squads.check, ref, unassigned=True) == []
         now = book.query(squads.squad, ref)
         assert all(cents(m.balance) >= cents(m.covers) for m in now.members if m.owes == "0.00")
     bought = [book.query(squads.squad_purchase, name) for name in made]
@@ -519,7 +522,7 @@ def test_the_balances_are_the_wallet_whatever_happens(playground, story):
             do(book, squads.Contribute(ref, bdt(member.owes), owner=member.owner))
     do(book, squads.CloseSquad(ref, "done"))
     assert balance(book, f"squad-{ref}/squad/BDT") == "0.00"
-    assert book.query(squads.check, ref) == []
+    assert book.query(squads.check, ref, unassigned=True) == []
     kept = sum(cents(p.amount) - cents(p.returned) for p in bought)
     assert total(book) == before - kept
 

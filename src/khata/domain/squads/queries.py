@@ -207,10 +207,12 @@ def _line(squad: Squad, line: SquadLine) -> SquadLineView:
     )
 
 
-def check(view: View, ref: str | None = None) -> list[SquadDifference]:
-    """Where a squad's sums differ; nothing, unless money moved past the squad.
+def check(view: View, ref: str | None = None, *, unassigned: bool = False) -> list[SquadDifference]:
+    """Where a squad's sums differ; nothing, unless staff took money out past the squad.
 
-    `ref`: of one squad; left out, of all. Reads every line.
+    `ref`: of one squad; left out, of all. `unassigned`: also where a wallet has more than its
+    members, which anybody's transfer to it brings about, and the refund of a sale until it is
+    shared. Reads every line.
     Errors: `NotYours` for owners, `SquadNotFound`.
     """
     view.check_owner(None)
@@ -227,13 +229,13 @@ def check(view: View, ref: str | None = None) -> list[SquadDifference]:
     differences: list[SquadDifference] = []
     for squad in found:
         theirs = members.get(squad.ref, {})
+        there, total = accounts[squad.account_id].natural, sum(theirs.values())
         pairs: list[tuple[str, str | None, int, int]] = [
-            ("wallet", None, accounts[squad.account_id].natural, sum(theirs.values()))
-        ]
-        pairs += [
             ("lines", who, lines.get(squad.ref, {}).get(who, 0), balance)
             for who, balance in sorted(theirs.items())
         ]
+        if unassigned or there < total:
+            pairs.append(("wallet", None, there, total))
         pairs.append(("covers", squad.leader, *owed.get(squad.ref, (0, 0))))
         differences += [_difference(squad, *pair) for pair in pairs if pair[2] != pair[3]]
     return differences

@@ -186,7 +186,7 @@ def check(
 ) -> int:
     """Where wallets, members' balances and their lines differ; exit code 1 if they do."""
     with looking(where) as view:
-        found = squads.check(view, squad)
+        found = squads.check(view, squad, unassigned=True)
     if json:
         for item in found:
             dump(item)

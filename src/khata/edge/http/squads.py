@@ -51,7 +51,7 @@ class SquadLinesAsked(Paged, frozen=True, kw_only=True):
 
 def differences(view: View, ref: str) -> Page[squads.SquadDifference]:
     """Where its sums differ."""
-    return Page(squads.check(view, ref))
+    return Page(squads.check(view, ref, unassigned=True))
 
 
 # path, command, operation id, status, body that works
