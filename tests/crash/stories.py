@@ -8,8 +8,10 @@ from khata.base.money import Money
 from khata.domain import (
     benefits,
     bookings,
+    escrow,
     inventory,
     ledger,
+    marketplace,
     payments,
     payouts,
     sagas,
@@ -201,6 +203,41 @@ def shares_that_ran_out(book, work):
     work()
 
 
+# ── escrows ──────────────────────────────────────────────────────────────────────────
+
+
+def an_escrow_after_delivery(book, work):
+    """A day after it arrived everyone has theirs; until then somebody disagreed."""
+    receivers = [
+        escrow.Receiver("house", "revenue/commission", bdt("30.00")),
+        escrow.Receiver("host", "host/host/BDT", bdt("270.00")),
+    ]
+    after = {"receivers": receivers, "release_on": "delivery", "release_days": 1}
+    book.submit(escrow.FundEscrow("K7", bdt("300.00"), ALICE, **after), key="fund")
+    work(1)
+    book.submit(escrow.ConfirmDelivery("K7", "Signed for."), key="delivered")
+    book.submit(escrow.DisputeEscrow("K7", "Not what I ordered."), key="dispute")
+    work(90_000)
+    book.submit(escrow.SettleDispute("K7", "They agreed."), key="settle")
+    work()
+
+
+def a_sale_that_is_given_back(book, work):
+    """Paid by card, delivered and released; then a part goes back to the card, from all alike."""
+    sold = marketplace.PlaceSale(
+        "S7", "alice", "host", bdt("300.00"), partner_wallet="host/host/BDT", country="BD"
+    )
+    book.submit(sold, key="place")
+    work(1)
+    book.submit(marketplace.PaySale("S7", way="card", token="tok_ok"), key="pay-sale")
+    work(1)
+    book.submit(marketplace.DeliverSale("S7"), key="deliver-sale")
+    work(1)
+    broken = marketplace.RefundSale("S7", "One was broken.", bdt("100.00"))
+    book.submit(broken, key="refund-sale")
+    work()
+
+
 STORIES = (
     a_charge_that_was_done,
     a_charge_that_was_not_done,
@@ -215,6 +252,8 @@ STORIES = (
     a_stay_with_a_complaint,
     a_cancelled_stay,
     shares_that_ran_out,
+    an_escrow_after_delivery,
+    a_sale_that_is_given_back,
 )
 """Together they go through every saga that is built in; a test checks it."""
 
@@ -257,5 +296,9 @@ def _records(book):
         found.append(sorted((item.status, item.amount, len(item.entries)) for item in items))
     bought = book.query(inventory.investments, limit=1000).items
     found.append(sorted((item.status, item.paid, len(item.entries)) for item in bought))
+    kept = book.query(escrow.escrows, limit=1000).items
+    found.append(
+        sorted((item.status, item.held, item.refunded, len(item.history)) for item in kept)
+    )
     accounts = book.query(payouts.bank_accounts, limit=1000).items
     return [*found, sorted((account.owner, account.status) for account in accounts)]
