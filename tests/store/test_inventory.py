@@ -250,6 +250,7 @@ WRONG = [
     (AllocateStock(TEA, 10**12 + 1, "order/M1"), "invalid_input"),
     (AllocateStock(TEA, 9, "order/M1"), "insufficient_stock"),
     (AllocateStock(TEA, 1, "M1"), "invalid_input"),
+    (AllocateStock(TEA, 1, "investment/inv_0400"), "invalid_transition"),
     (AllocateStock(TEA, 1, "order/" + LONG), "invalid_input"),
     (AllocateStock(TEA, 1, "order/M1", ""), "invalid_input"),
     (AllocateStock(TEA, 1, "order/M1", "a/b"), "invalid_input"),

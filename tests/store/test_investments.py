@@ -1,12 +1,13 @@
 """Investments: payment, campaigns, purchase, shares, record; or nothing at all."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khata import Khata, Money
+from khata import Khata, KhataError, Money
 from khata.domain import benefits, inventory, ledger, sagas, setup, wallets
 from khata.domain.inventory import CancelInvestment, ChangeItem, GiveBackStock, StartInvestment
 from khata.engine.replay import replay
@@ -15,8 +16,10 @@ from khata.testing import finish
 from tests.builders import ADMIN, ALICE, BOB, FINANCE, balance, bdt, discrepancies, owner, refused
 from tests.conftest import examples
 from tests.stockers import SHARE, amounts, an_issuer, balances, invest, is_sound, lots
+from tests.store.test_queries_plans import plans_of
 
 FROM_BANK = {"received": bdt("200.00"), "evidence": "Bank slip 7."}
+TABLES = {"stock_items", "stock_lots", "stock_allocations", "investments"}
 CAMPAIGN, PROMISED = "expense/campaigns/NEW10", "payable/campaigns/NEW10"
 
 
@@ -320,6 +323,67 @@ def test_above_a_limit_a_second_person_is_asked(database_url):
             assert refused(book, command, actor=FINANCE).code == "approval_required"
         mine = StartInvestment("I2", ALICE, SHARE, 1)
         assert book.submit(mine, actor=owner("alice")).result.status == "started"
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────
+
+
+def test_lists_come_in_pages(database_url):
+    """Every investment once, the newest first; filters are equalities."""
+    with an_issuer(database_url, alice="500.00") as (book, clock):
+        made = [invest(book, clock, n, reference=f"I{n}").id for n in (1, 2, 9)]
+        first = book.query(inventory.investments, limit=2)
+        rest = book.query(inventory.investments, limit=2, cursor=first.next)
+        assert [item.id for item in first.items + rest.items] == made[::-1]
+        for wanted, count in (
+            ({"status": "completed"}, 2),
+            ({"sku": SHARE, "owner": "alice"}, 3),
+            ({"owner": "bob"}, 0),
+        ):
+            assert len(book.query(inventory.investments, **wanted).items) == count
+        assert refused_query(book, cursor="nonsense") == "invalid_cursor"
+        assert refused_query(book, limit=0) == "invalid_input"
+        assert refused_query(book, owner="a\x00b") == "invalid_input"
+
+
+def refused_query(book, **asked):
+    with pytest.raises(KhataError) as caught:
+        book.query(inventory.investments, **asked)
+    return caught.value.code
+
+
+def test_lists_are_read_through_keys(database_url):
+    """No question walks a table of stock or of investments, however long it is."""
+    with an_issuer(database_url, alice="500.00") as (book, clock):
+        done = [invest(book, clock, 1, reference=f"I{n}") for n in range(3)]
+        book.submit(inventory.ReceiveStock(SHARE, 1, bdt("1.00")))
+        book.submit(inventory.DefineItem("TEA", "Tea", bdt("5.00")))
+        page = book.query(inventory.investments, limit=1).next
+        out = book.query(inventory.allocations, limit=1).next
+        lot = book.query(inventory.lots, SHARE, limit=1).next
+        sku = book.query(inventory.items, limit=1).next
+        for ask in (
+            lambda view: inventory.items(view, cursor=sku),
+            lambda view: inventory.items(view, kind="share", cursor=sku),
+            lambda view: inventory.items(view, status="active", cursor=sku),
+            lambda view: inventory.item(view, SHARE),
+            lambda view: inventory.lots(view, SHARE, cursor=lot),
+            lambda view: inventory.lots(view, SHARE, open_only=True),
+            lambda view: inventory.allocations(view, cursor=out),
+            lambda view: inventory.allocations(view, subject=f"investment/{done[0].id}"),
+            lambda view: inventory.allocations(view, owner="alice", cursor=out),
+            lambda view: inventory.allocations(view, sku=SHARE, cursor=out),
+            lambda view: inventory.allocation(view, done[0].allocation),
+            lambda view: inventory.investments(view, cursor=page),
+            lambda view: inventory.investments(view, owner="alice", cursor=page),
+            lambda view: inventory.investments(view, sku=SHARE, cursor=page),
+            lambda view: inventory.investments(view, status="completed", cursor=page),
+            lambda view: inventory.investment(view, done[0].id),
+            lambda view: inventory.holdings(view, "alice"),
+        ):
+            for plan in plans_of(book, ask):
+                walked = re.findall(r"(?:SCAN|Seq Scan on) (\w+)", plan)
+                assert not TABLES & set(walked), plan
 
 
 # ── always ───────────────────────────────────────────────────────────────────────────

@@ -184,7 +184,10 @@ def receive(book: Book, command: ReceiveStock) -> LotState:
 
 @VERBS.handles(AllocateStock, roles=("admin", "warehouse", "service"))
 def allocate(book: Book, command: AllocateStock) -> AllocationState:
-    """Errors: those of `stocking.allocate`; `ApprovalRequired`."""
+    """Errors: those of `stocking.allocate`; `InvalidTransition` for an investment, which takes
+    its own shares; `ApprovalRequired`.
+    """
+    _check_not_invested(command.subject)
     allocation = stocking.allocate(
         book, command.sku, command.quantity, command.subject, command.owner
     )
@@ -199,12 +202,7 @@ def give_back(book: Book, command: GiveBackStock) -> AllocationState:
     """
     check_reason(command.reason)
     before = stocking.allocation_of(book, command.allocation)
-    if before.subject.startswith(INVESTED):
-        raise InvalidTransition(
-            f"{before.id} is of an investment.",
-            expected="cancel the investment",
-            got=before.subject,
-        )
+    _check_not_invested(before.subject)
     after = stocking.give_back(book, command.allocation, command.quantity)
     _check_cost(book, after.sku, after.unit, after.cost_back - before.cost_back)
     return allocation_state(after)
@@ -229,6 +227,15 @@ def check_payer(code: str) -> str:
             got=code[:60],
         )
     return code
+
+
+def _check_not_invested(subject: str) -> None:
+    if subject.startswith(INVESTED):
+        raise InvalidTransition(
+            "Shares of an investment come and go with its money.",
+            expected="start an investment, or cancel it",
+            got=subject[:200],
+        )
 
 
 def _check_cost(book: Book, sku: str, unit: str, cost: int) -> None:
