@@ -9,7 +9,7 @@ import pytest
 
 from khata import Money
 from khata.domain.wallets import Credit
-from khata.edge.client import AsyncClient, Client, Patience
+from khata.edge.client import AsyncClient, Client, Patience, stock_calls
 from khata.edge.client.client import calls, hook_calls, payment_calls, payout_calls, saga_calls
 from khata.edge.client.retrying import error_of
 from khata.errors import (
@@ -116,7 +116,7 @@ def test_the_asynchronous_client_does_the_same(server, owner):
 
 
 def _every_call():
-    modules = (calls, saga_calls, payment_calls, payout_calls, hook_calls)
+    modules = (calls, saga_calls, payment_calls, payout_calls, hook_calls, stock_calls)
     return {name: call for module in modules for name, call in vars(module).items()}
 
 
@@ -131,9 +131,9 @@ def test_both_clients_know_the_same_words():
         and "Call[" in str(call.__annotations__.get("return"))
     }
     for cls in (Client, AsyncClient):
-        assert built - set(vars(cls)) == set()
+        assert built - set(dir(cls)) == set()
     public = [
-        {name for name in vars(cls) if not name.startswith("_")} for cls in (Client, AsyncClient)
+        {name for name in dir(cls) if not name.startswith("_")} for cls in (Client, AsyncClient)
     ]
     assert public[0] == public[1]
 
