@@ -257,6 +257,9 @@ def test_members_act_for_themselves_alone(database_url):
         for command in (
             squads.WithdrawShare("eid", bdt("1.00"), "mitu"),
             squads.WithdrawShare("eid", bdt("1.00"), wallet=wallet("mitu")),
+            squads.WithdrawShare("eid", bdt("1.00"), wallet="nobody/personal/BDT"),
+            squads.WithdrawShare("eid", bdt("1.00"), wallet="cash/main"),
+            squads.WithdrawShare("eid", bdt("1.00"), wallet="cash/none"),
             squads.Contribute("eid", bdt("1.00"), wallet=wallet("mitu")),
             squads.Contribute("eid", bdt("1.00"), owner="mitu"),
             squads.LeaveSquad("eid", "mitu"),

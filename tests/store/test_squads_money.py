@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from khata.base.money import to_text
-from khata.domain import commissions, ledger, marketplace, squads, wallets
+from khata.domain import commissions, ledger, marketplace, squads, trust, wallets
 from khata.domain.khata import khata_book
 from khata.domain.squads import Sharing
 from khata.errors import KhataError
@@ -406,6 +406,7 @@ def test_a_squad_buys_on_the_marketplace(database_url):
         made = do(book, squads.PaySquadSale("eid", "M1", "lina"))
         assert (made.sale, made.reference, made.amount) == ("M1", "order/M1", "90.00")
         assert set(parts(made).values()) == {"30.00"}
+        assert [book.query(trust.score, name).xp for name in ("lina", "mitu")] == ["25", "25"]
         work(book, Teller())
         assert book.query(marketplace.sale, "M1").status == "paid"
         sound(book)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from khata.base.money import Money, to_text
-from khata.domain import marketplace, payments
+from khata.domain import marketplace, payments, trust
 from khata.domain.ledger import (
     account_of,
     check_four_eyes,
@@ -53,6 +53,8 @@ from khata.errors.market import SaleNotFound, SquadNotFound, SquadRefused
 
 VERBS: Final = Verbs()
 _MOST_REFERENCE: Final = 200
+_DEED: Final = "squad_purchase"
+"""What paying a part of a sale is called among the events of trust."""
 Cover = Literal["refuse", "leader"]
 
 
@@ -76,8 +78,9 @@ class Purchase(Command, frozen=True, tag="squads.purchase", omit_defaults=True):
 class PaySquadSale(Command, frozen=True, tag="squads.pay_sale", omit_defaults=True):
     """Pay a sale that was placed for the squad, at once, out of its wallet.
 
-    The sale's customer is the squad itself, `squad-<ref>`. `buyer`: the leader or buyer who
-    wants it. `sharing`, `cover`: as in `squads.purchase`.
+    The sale's customer is the squad itself, `squad-<ref>`. `buyer`: the leader or buyer who wants
+    it. `sharing`, `cover`: as in `squads.purchase`. Who pays a part of it earns what
+    `squad_purchase` is worth among the events of trust.
     """
 
     squad: str
@@ -259,7 +262,10 @@ def pay_sale(book: Book, command: PaySquadSale) -> SquadPurchaseState:
     paid = book.perform(marketplace.PaySale(sale.ref, "wallet", squad.wallet))
     subject = marketplace.subject_of(sale.ref)
     home = house_account(book, book.get(payments.Payable, subject).escrow, squad.unit)
-    return _keep(book, squad, subject, home, parts, paid.entries[0], sale=sale.ref)
+    made = _keep(book, squad, subject, home, parts, paid.entries[0], sale=sale.ref)
+    for owner in parts:
+        trust.award(book, owner, _DEED, reference=subject)
+    return made
 
 
 @VERBS.handles(ReturnPurchase, roles=("owner", "admin", "finance", "service"))

@@ -16,7 +16,7 @@ from khata.domain.squads.model import LineKind, Squad, SquadLine, SquadMember, S
 from khata.domain.squads.rules import missing, squad_state
 from khata.engine.accounts import Account
 from khata.engine.book import Book
-from khata.errors import CurrencyMismatch, Invalid, NotYours, RoleRequired
+from khata.errors import CurrencyMismatch, Invalid, NotFound, NotYours, RoleRequired
 from khata.errors.market import SquadNotFound, SquadRefused
 
 _TOTALS: Final = {
@@ -114,10 +114,16 @@ def check_role(book: Book, squad: Squad, *roles: str) -> None:
 def wallet_of(book: Book, squad: Squad, owner: str, path: str | None) -> Account:
     """A member's own wallet in the squad's currency; left out, their personal one.
 
-    Errors: `WalletNotFound`, `CurrencyMismatch`; another's is `NotYours` or `Invalid`.
+    Errors: `WalletNotFound`, `CurrencyMismatch`; another's is `Invalid`, and for owners
+    `NotYours`, whether it exists or not.
     """
     name = path or f"{owner}/personal/{squad.unit}"
-    account = account_of(book, name)
+    try:
+        account = account_of(book, name)
+    except (NotFound, Invalid):
+        if path is not None and book.actor.owner is not None:
+            raise not_yours(book.actor.owner) from None
+        raise
     if account.owner != owner:
         if book.actor.owner is not None:
             raise not_yours(book.actor.owner)
