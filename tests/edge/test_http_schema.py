@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 from khata.edge.http.benefits import benefit_operations
 from khata.edge.http.commissions import commission_operations
 from khata.edge.http.earnings import earning_operations
+from khata.edge.http.escrow import escrow_operations
 from khata.edge.http.hooks import hook_operations
 from khata.edge.http.inventory import stock_operations
 from khata.edge.http.loans import loan_operations
@@ -49,6 +50,7 @@ NAMES = [
         *payout_operations(Settings(), Threads()),
         *commission_operations(Settings(), Threads()),
         *benefit_operations(Settings(), Threads()),
+        *escrow_operations(Settings(), Threads()),
         *loan_operations(Settings(), Threads()),
         *earning_operations(Settings(), Threads()),
         *stock_operations(Settings(), Threads()),

@@ -65,6 +65,9 @@ HINTS: Final[dict[str, str]] = {
     "database_unavailable": "Check --database, and that the server runs. Then the same again, with"
     " the same --key.",
     "entry_not_found": "`khata wallets show` and `khata statement` list entries by id.",
+    "escrow_closed": "`khata escrow show` says what became of it.",
+    "escrow_disputed": "`khata escrow settle` when they agree; a refund is possible all the same.",
+    "escrow_not_found": "`khata escrow list` shows the escrows there are.",
     "hold_exceeded": "`khata holds list` shows what is left.",
     "hold_not_active": "`khata holds list` shows each hold's status.",
     "hold_not_found": "`khata holds list` shows the holds there are.",
@@ -81,6 +84,7 @@ HINTS: Final[dict[str, str]] = {
     "provider_not_offered": "`khata payments offered CURRENCY` shows who collects it, and how.",
     "refund_exceeded": "Leave the amount out to refund all that is left.",
     "payout_not_found": "`khata payouts list` shows the payouts there are.",
+    "release_exceeded": "`khata escrow show` tells what there is; leave the amount out for all.",
     "reversal_exceeded": "Leave --amount out to reverse all that is left.",
     "role_required": "Act under a role that may: --actor ROLE:NAME.",
     "saga_busy": "Say what became of its call with `khata sagas resolve`, or wait for the answer.",

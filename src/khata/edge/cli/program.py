@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "payouts": ("payouts:app", "Money that leaves to bank accounts; the accounts."),
     "webhooks": ("webhooks:app", "What providers told us, and who is told of what happens."),
     "commissions": ("commissions:app", "How sales are shared: rules, versions, previews."),
+    "escrow": ("escrow:app", "Money between who pays and those who receive."),
     "loans": ("loans:app", "Dhaar in instalments, floats for movers, what is overdue."),
     "debts": ("debts:app", "What owners owe the house, and how it comes back."),
     "campaigns": ("campaigns:app", "What purchases get, who bears it, what is left of budgets."),

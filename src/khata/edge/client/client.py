@@ -25,6 +25,7 @@ from khata.edge.client import (
 from khata.edge.client.benefit_methods import AsyncBenefitMethods, BenefitMethods
 from khata.edge.client.call import Call
 from khata.edge.client.earning_methods import AsyncEarningMethods, EarningMethods
+from khata.edge.client.escrow_methods import AsyncEscrowMethods, EscrowMethods
 from khata.edge.client.loan_methods import AsyncLoanMethods, LoanMethods
 from khata.edge.client.methods import asynchronous as _async
 from khata.edge.client.methods import each as _each
@@ -65,7 +66,9 @@ class _Attempt:
         return self._patience.pause(self._tried, asked_for, random.random)
 
 
-class Client(BenefitMethods, EarningMethods, LoanMethods, StockMethods, SquadMethods):
+class Client(
+    BenefitMethods, EarningMethods, LoanMethods, StockMethods, SquadMethods, EscrowMethods
+):
     """A book behind HTTP: `with Client("http://localhost:8080", key) as client: …`.
 
     Methods raise the errors of `khata.errors`. Thread-safe.
@@ -247,7 +250,12 @@ class Client(BenefitMethods, EarningMethods, LoanMethods, StockMethods, SquadMet
 
 
 class AsyncClient(
-    AsyncBenefitMethods, AsyncEarningMethods, AsyncLoanMethods, AsyncStockMethods, AsyncSquadMethods
+    AsyncBenefitMethods,
+    AsyncEarningMethods,
+    AsyncLoanMethods,
+    AsyncStockMethods,
+    AsyncSquadMethods,
+    AsyncEscrowMethods,
 ):
     """As `Client`, for coroutines: `async with AsyncClient(url, key) as client: …`."""
 

@@ -26,6 +26,7 @@ from khata.edge.http.benefits import benefit_operations
 from khata.edge.http.bulk import bulk_operation
 from khata.edge.http.commissions import commission_operations
 from khata.edge.http.earnings import earning_operations
+from khata.edge.http.escrow import escrow_operations
 from khata.edge.http.guard import Guard
 from khata.edge.http.hooks import hook_operations
 from khata.edge.http.inventory import stock_operations
@@ -91,6 +92,7 @@ class Door:
             *loan_operations(settings, self.threads),
             *earning_operations(settings, self.threads),
             *benefit_operations(settings, self.threads),
+            *escrow_operations(settings, self.threads),
             *stock_operations(settings, self.threads),
             *squad_operations(settings, self.threads),
             statement_operation(self.threads),

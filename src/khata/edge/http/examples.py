@@ -120,6 +120,19 @@ _SQUAD: Final = {
     "ref": "eid", "title": "A goat for Eid", "leader": "alice", "status": "open",
     "wallet": "squad-eid/squad/BDT", "currency": "BDT", "created_at": _AT,
 }  # fmt: skip
+_ESCROW: Final = {
+    "ref": "M1001", "status": "held", "owner": "alice", "payer": _PATH, "payment": None,
+    "currency": "BDT", "amount": "1000.00", "paid": "1000.00", "held": "1000.00",
+    "refunded": "0.00", "rule": "standard", "rule_version": 0, "release_on": "delivery",
+    "release_days": 3, "dispute": None, "saga": "sag_0801", "funded_at": _AT,
+    "delivered_at": None,
+    "legs": [{"name": name, "to": to, "share": share, "held": share, "received": "0.00",
+              "returned": "0.00", "owed": "0.00"}
+             for name, to, share in (("platform", "revenue/commission", "50.00"),
+                                     ("partner", "bob/partner/BDT", "950.00"))],
+    "history": [{"kind": "funded", "by": "service:key_0400", "at": _AT, "amount": "1000.00",
+                 "reason": None, "entries": ["ent_0800"]}],
+}  # fmt: skip
 _RECEIPT: Final = {"seq": 2, "at": _AT, "key": "topup-1", "replayed": False}
 
 _PAYOUT: Final = {
@@ -291,6 +304,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Offered": {"provider": "sandbox", "currencies": ["BDT"],
                 "methods": ["card", "mobile_money"], "least": "10.00", "most": None},
     "BookingState": _BOOKING,
+    "EscrowState": _ESCROW,
+    "Unheld": {"account": "escrow/M1001", "currency": "BDT", "held": "1000.00",
+               "balance": "999.00"},
     "DebtState": _DEBT,
     "RepaymentView": _REPAID,
     "Netting": {"order": ["refund", "mover_float", "dhaar_loan"],
@@ -336,9 +352,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ViewsCounted": {"views": _VIEWS, "new": 12_500, "earnings": [_EARNING], "collected": []},
     "RateState": {"creator": "nila", "per_thousand": "20.00", "currency": "BDT", "agreed": False,
                   "set_at": None},
-    "MissionState": {"rider": "rafi", "reference": "M1001", "fee": "60.00", "currency": "BDT",
-                     "fee_is_paid": False, "haggled": True, "chain": "2026-01-31", "place": 1,
-                     "delivered_at": _AT},
+    "PaidMission": {"rider": "rafi", "reference": "M1001", "fee": "60.00", "currency": "BDT",
+                    "fee_is_paid": False, "haggled": True, "chain": "2026-01-31", "place": 1,
+                    "delivered_at": _AT},
     "EarningPolicy": msgspec.to_builtins(EarningPolicy()),
     "Award": {"owner": "rafi", "event": "delivered", "xp": "15", "score": 545,
               "entry": "ent_0800"},

@@ -138,6 +138,7 @@ _IDS: Final = {
     "item": "whi_0400",
     "delivery": "evt_0800_0400",
     "payable": "order%2FM1001",
+    "escrow": "order%2FM1001",
     "payment": "pay_0800",
     "booking": "B7",
     "saga": "sag_0400",
