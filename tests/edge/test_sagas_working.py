@@ -15,10 +15,12 @@ import pytest
 
 from khata import Khata, Money
 from khata.base.clock import system_clock
+from khata.domain.loans import GrantLoan, loan
 from khata.domain.sagas import StartSaga, saga
 from khata.domain.wallets import Credit, OpenWallet
 from khata.edge.working import Working
 from khata.edge.working.noticing import Noticing
+from khata.edge.working.overdue import Overdue
 from khata.edge.working.parts import Part, Pump
 from khata.engine.sagas.worker import Worker
 from khata.engine.vault import Vault
@@ -381,3 +383,16 @@ def test_a_stuck_saga_is_told_by_webhook(tmp_path):
         asks.post("/v1/sagas", {"name": "final", "data": {"amount": "999.00"}})
         assert listener.reached.wait(PATIENCE)
     assert listener.told[0]["type"] == "saga.stuck"
+
+
+def test_who_is_overdue_hears_of_it(tmp_path):
+    """A worker looks at loans by itself when an instalment comes due, and tells once."""
+    clock = VirtualClock()
+    with Khata.open(f"sqlite:///{tmp_path / 'khata.db'}", clock=clock) as book:
+        book.submit(OpenWallet("alice", "BDT"))
+        lent = book.submit(GrantLoan("alice/personal/BDT", Money("100.00", "BDT"))).result.id
+        looking = Overdue(book)
+        assert looking.work(100) == 0
+        clock.advance(31 * 86_400)
+        assert [looking.work(100), looking.work(100)] == [1, 0]
+        assert book.query(loan, lent).loan.status == "overdue"

@@ -17,7 +17,7 @@ from khata.domain.ledger import (
     minor_of,
     wallet_account,
 )
-from khata.domain.setup import Set, acts_alone
+from khata.domain.setup import acts_alone, keep
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.errors import ApprovalRequired, Invalid, InvalidTransition
@@ -102,7 +102,7 @@ def set_netting(book: Book, command: SetNetting) -> Netting:
     """Errors: `Invalid` for unknown or repeated kinds, or shares beyond 0 to 10000."""
     wanted = {"order": command.order, "most": command.most}
     netting = rules.policy(wanted)
-    book.perform(Set(NETTING, wanted))
+    keep(book, NETTING, wanted)
     return netting
 
 

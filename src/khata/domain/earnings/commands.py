@@ -14,12 +14,12 @@ from khata.domain.earnings.model import (
     EARNINGS,
     WAYS,
     BonusKind,
+    CountedMission,
     CreatorRate,
     Earning,
     EarningKind,
     EarningPolicy,
     EarningsPaid,
-    Mission,
     MissionChain,
     RateState,
     VideoViews,
@@ -33,7 +33,7 @@ from khata.domain.earnings.paying import (
     policy_of,
     wallet_of,
 )
-from khata.domain.setup import Set, exponent_of
+from khata.domain.setup import exponent_of, keep
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.errors import AmountTooLarge, CurrencyMismatch, Invalid
@@ -244,7 +244,7 @@ def bonus(book: Book, command: Bonus) -> EarningsPaid:
 def pay_delivery(book: Book, command: PayDelivery) -> EarningsPaid:
     """Errors: `AlreadyCounted`, `Invalid`, those of an amount and of `pay`."""
     check_reference("reference", command.reference)
-    if book.peek(Mission, (command.rider, command.reference)) is not None:
+    if book.peek(CountedMission, (command.rider, command.reference)) is not None:
         raise AlreadyCounted(
             f"{command.reference} was counted for {command.rider} already.",
             expected="a delivery that was not counted yet",
@@ -255,7 +255,7 @@ def pay_delivery(book: Book, command: PayDelivery) -> EarningsPaid:
     minor = to_positive_minor(fee.amount, places)
     wallet_of(book, command.rider, WAYS["delivery_fee"].wallet, unit, command.wallet)
     mission = book.add(
-        Mission(
+        CountedMission(
             rider=command.rider,
             reference=command.reference,
             number=book.new_number(),
@@ -317,5 +317,5 @@ def set_policy(book: Book, command: SetPolicy) -> EarningPolicy:
     """Errors: `Invalid`, `CurrencyMismatch`, those of an amount and its currency."""
     rules.check_policy(command.policy)
     policy = checked(book, command.policy)
-    book.perform(Set(EARNINGS, msgspec.to_builtins(policy)))
+    keep(book, EARNINGS, msgspec.to_builtins(policy))
     return policy

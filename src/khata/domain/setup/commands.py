@@ -34,6 +34,12 @@ _UNIT: Final = re.compile(r"[A-Z][A-Z0-9_]{1,11}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _ACCOUNT: Final = re.compile(r"(cash|bank|receivable|clearing|payable|equity|revenue|expense)/\S+")
 _MOST_DECIMALS: Final = 8
+_OWN_COMMANDS: Final = {
+    "netting": "debts.set_netting",
+    "trust": "trust.set_rules",
+    "earnings": "earnings.set_policy",
+}
+"""Settings that a room further on writes by itself."""
 
 
 def exponent_of(book: Book, currency: str) -> int:
@@ -157,16 +163,25 @@ def define_wallet_kind(book: Book, command: DefineWalletKind) -> WalletKind:
 
 @VERBS.handles(Set, roles=("admin",))
 def set_value(book: Book, command: Set) -> Setting:
-    """Errors: `Invalid`; for `four_eyes` also those of an amount and its currency, and
-    `ApprovalRequired` for a limit that is lifted or raised.
+    """Errors: `Invalid`, also for what has a command of its own; for `four_eyes` also those of an
+    amount and its currency, and `ApprovalRequired` for a limit that is lifted or raised.
     """
     _check_name(_NAME, command.name, "lower-case letters, digits and _")
+    if command.name in _OWN_COMMANDS:
+        raise Invalid(
+            f"The setting {command.name} has a command of its own, which checks it.",
+            expected=_OWN_COMMANDS[command.name],
+            got="setup.set",
+        )
     if command.name == FOUR_EYES:
         _check_limits(book, command.value)
-    known = book.peek(Setting, command.name)
-    if known is None:
-        return book.add(Setting(command.name, command.value))
-    return book.change(known, value=command.value)
+    return keep(book, command.name, command.value)
+
+
+def keep(book: Book, name: str, value: dict[str, Any]) -> Setting:
+    """Give a setting a value that a room has checked, from its own command."""
+    known = book.peek(Setting, name)
+    return book.add(Setting(name, value)) if known is None else book.change(known, value=value)
 
 
 def _check_limits(book: Book, value: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ def set_rules(book: Book, command: SetRules) -> TrustRules:
     """Errors: `Invalid` for a name that is none, a number out of its bounds, too many events."""
     check_rules(command.events)
     value = {"events": {name: msgspec.to_builtins(rule) for name, rule in command.events.items()}}
-    book.perform(setup.Set(TRUST, value))
+    setup.keep(book, TRUST, value)
     return TrustRules(rules_in(value))
 
 

@@ -12,6 +12,7 @@ from khata.edge.own_sagas import Own, own
 from khata.edge.providers import Providers
 from khata.edge.webhooks import Dispatcher, Inbox
 from khata.edge.working.assembly import Working
+from khata.edge.working.overdue import Overdue
 from khata.edge.working.parts import Sounds
 from khata.engine.sagas.due import check_known
 from khata.engine.sagas.worker import Options
@@ -46,7 +47,11 @@ class Crew:
         self.workings: dict[str, Working] = {}
         for name, book in books.items():
             inbox = Inbox(book, self._providers, book.clock, alerts)
-            beside = {INBOX: inbox.work, "webhooks": self._senders[name].work}
+            beside = {
+                INBOX: inbox.work,
+                "webhooks": self._senders[name].work,
+                "loans": Overdue(book).work,
+            }
             self.workings[name] = Working(
                 book, alerts, callers=callers, beside=beside, options=options
             )
