@@ -92,7 +92,7 @@ def test_bonuses_and_deliveries_over_http(client, who):
     }
     bonuses = client.pay_delivery(who, "M2", taka("60.00"), fee_is_paid=True, delivered_at=EVENING)
     assert [one.kind for one in bonuses.result.earnings] == ["peak_hour"]
-    missions = client.missions(who).items
+    missions = client.paid_missions(who).items
     assert [(one.reference, one.place) for one in missions] == [("M2", 0), ("M1", 1)]
     assert {one.kind for one in client.each_earnings(owner=who)} == {
         "surprise_reward",

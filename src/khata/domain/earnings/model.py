@@ -83,7 +83,7 @@ class VideoViews(Record, frozen=True):
     TABLE: ClassVar = Table("video_views", key=("video",), indexes=(("creator", "video"),))
 
 
-class Mission(Record, frozen=True):
+class CountedMission(Record, frozen=True):
     """A rider's delivery. `chain`, `place`: the chain that it belongs to, and its number there.
 
     `fee`: minor units; `fee_is_paid`: elsewhere, so that it is only what bonuses are measured by.
@@ -276,7 +276,7 @@ class RateState(msgspec.Struct, frozen=True):
     set_at: str | None
 
 
-class MissionState(msgspec.Struct, frozen=True):
+class PaidMission(msgspec.Struct, frozen=True):
     """A rider's delivery as people see it. `place`: its number in its chain, 0 without one."""
 
     rider: str

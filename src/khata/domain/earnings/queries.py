@@ -13,13 +13,13 @@ from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.earnings import rules
 from khata.domain.earnings.model import (
     EARNINGS,
+    CountedMission,
     CreatorRate,
     Earning,
     EarningPolicy,
     EarningState,
     EarningTotal,
-    Mission,
-    MissionState,
+    PaidMission,
     RateState,
     VideoViews,
     ViewsState,
@@ -42,7 +42,7 @@ from khata.errors import NotFound, NotYours
 
 _EARNINGS: Final = table_of(Earning)
 _VIDEOS: Final = table_of(VideoViews)
-_MISSIONS: Final = table_of(Mission)
+_MISSIONS: Final = table_of(CountedMission)
 
 
 def earnings(
@@ -121,16 +121,16 @@ def videos(
 
 def missions(
     view: View, rider: str, *, cursor: str | None = None, limit: int = 50
-) -> Page[MissionState]:
+) -> Page[PaidMission]:
     """A rider's deliveries, newest first. Errors: `NotYours`, `Invalid`, `InvalidCursor`."""
     view.check_owner(rider)
     checked_text(rider, "rider")
     of = _MISSIONS.c
-    query = select(view, Mission).where(of.rider == rider)
+    query = select(view, CountedMission).where(of.rider == rider)
     if cursor is not None:
         query = query.where(of.number < from_cursor(cursor, int)[0])
     query = query.order_by(of.number.desc()).limit(checked_limit(limit) + 1)
-    page = paged(records(view, Mission, query), limit, lambda one: (one.number,))
+    page = paged(records(view, CountedMission, query), limit, lambda one: (one.number,))
     return Page([rules.mission_state(one) for one in page.items], page.next)
 
 

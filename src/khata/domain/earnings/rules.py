@@ -13,13 +13,13 @@ from khata.base.clock import SECOND, Instant, to_iso
 from khata.base.money import Money, to_text
 from khata.domain.earnings.model import (
     ChainBonus,
+    CountedMission,
     Earning,
     EarningKind,
     EarningPolicy,
     EarningState,
     Extra,
-    Mission,
-    MissionState,
+    PaidMission,
     Peak,
     Threshold,
     VideoViews,
@@ -222,9 +222,9 @@ def views_state(views: VideoViews) -> ViewsState:
     )
 
 
-def mission_state(mission: Mission) -> MissionState:
+def mission_state(mission: CountedMission) -> PaidMission:
     """A delivery as people see it."""
-    return MissionState(
+    return PaidMission(
         mission.rider,
         mission.reference,
         to_text(mission.fee, mission.exponent),

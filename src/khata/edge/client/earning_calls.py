@@ -11,7 +11,7 @@ from khata.domain.earnings import (
     EarningsPaid,
     EarningState,
     EarningTotal,
-    MissionState,
+    PaidMission,
     RateState,
     ViewsCounted,
     ViewsState,
@@ -101,10 +101,10 @@ def pay_delivery(
     return write(Receipt[EarningsPaid], path, body, key, dry_run=dry_run)
 
 
-def missions(rider: str, *, limit: int = 100) -> Call[Page[MissionState]]:
+def paid_missions(rider: str, *, limit: int = 100) -> Call[Page[PaidMission]]:
     """A rider's deliveries, newest first."""
     path = path_of("riders", rider, "deliveries")
-    return Call("GET", path, Page[MissionState], asked({"limit": limit}))
+    return Call("GET", path, Page[PaidMission], asked({"limit": limit}))
 
 
 # ── all earnings, and how they are measured ──────────────────────────────────────────
