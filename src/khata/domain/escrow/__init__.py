@@ -26,7 +26,7 @@ from khata.domain.escrow.holding import (
 from khata.domain.escrow.model import Escrow, EscrowState, Giver, Leg, LegState, On, Policy
 from khata.domain.escrow.queries import Unheld, escrow, escrows, unexplained
 from khata.domain.escrow.refunding import Back, Frozen, refund
-from khata.domain.escrow.rules import state_of
+from khata.domain.escrow.rules import receiving, state_of
 from khata.domain.escrow.sagas import PATIENT, SAGAS
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "escrows",
     "legs_by_rule",
     "noted",
+    "receiving",
     "refund",
     "release",
     "state_of",

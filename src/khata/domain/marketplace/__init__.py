@@ -1,4 +1,4 @@
-"""The marketplace: sales from placing to reward, the missions that bring them, money traces."""
+"""The marketplace: sales from placing to reward, and the missions that bring them."""
 
 from khata.domain.marketplace.commands import (
     VERBS,
@@ -17,9 +17,8 @@ from khata.domain.marketplace.model import (
     SaleState,
     subject_of,
 )
-from khata.domain.marketplace.queries import mission, missions, sale, sales
+from khata.domain.marketplace.queries import mission, missions, parties, sale, sales
 from khata.domain.marketplace.sagas import SAGAS
-from khata.domain.marketplace.tracing import Effect, Trace, trace
 
 __all__ = [
     "SAGAS",
@@ -27,7 +26,6 @@ __all__ = [
     "AssignRider",
     "CancelSale",
     "DeliverSale",
-    "Effect",
     "GrantedState",
     "Mission",
     "MissionState",
@@ -36,11 +34,10 @@ __all__ = [
     "RefundSale",
     "Sale",
     "SaleState",
-    "Trace",
     "mission",
     "missions",
+    "parties",
     "sale",
     "sales",
     "subject_of",
-    "trace",
 ]

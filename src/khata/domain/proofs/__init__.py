@@ -1,5 +1,6 @@
-"""Proofs: what the rooms say beside what the ledger has. They must never differ."""
+"""Proofs: that the rooms and the ledger say the same, and where the money went."""
 
 from khata.domain.proofs.queries import prove
+from khata.domain.proofs.tracing import Effect, Trace, trace
 
-__all__ = ["prove"]
+__all__ = ["Effect", "Trace", "prove", "trace"]

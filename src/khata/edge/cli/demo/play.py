@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 
 from khata.app import Khata
 from khata.edge.cli.demo.evening import play_evening
+from khata.edge.cli.demo.market import play_market
 from khata.edge.cli.demo.morning import NADIA, play_morning
 from khata.edge.cli.demo.outside import play_outside
 from khata.edge.cli.demo.proof import play_proof
@@ -60,6 +61,7 @@ def demo(
         play_morning(stage)
         play_evening(stage)
         play_outside(stage)
+        play_market(stage)
         play_proof(stage)
         _close_curtain(stage, database)
         return DONE if stage.went_well else FAILED

@@ -1,22 +1,22 @@
-"""A money trace: every leg that has to do with a purchase, from its payer to each receiver.
+"""A money trace: every leg that has to do with something, from who paid to everyone who received.
 
-The entries are those that the records name, payment, refunds, escrow and sale, so nothing has to
-be searched for; what was earned is followed to the debts that it paid.
+The entries are those that the records name, so nothing has to be searched for: of an order its
+payment, refunds and escrow; of a squad's purchase, a loan, an investment or a payout its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from khata.domain import ledger, payments
+from khata.domain import inventory, ledger, loans, payments, payouts, squads
 from khata.domain.bookings import Booking
-from khata.domain.escrow import Escrow
+from khata.domain.escrow import Escrow, receiving
 from khata.domain.ledger import EntryView
-from khata.domain.marketplace.model import Sale, subject_of
-from khata.domain.marketplace.queries import parties
+from khata.domain.marketplace import Sale, parties, subject_of
 from khata.engine.database import View
 from khata.engine.reading import is_storable, record, records, select
 from khata.engine.tables import table_of
@@ -40,7 +40,7 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct, frozen=True):
-    """All entries about a purchase, in order, and what they did to each account.
+    """All entries about something, in order, and what they did to each account.
 
     `adds_up`: whether all legs sum to zero in every currency.
     """
@@ -52,12 +52,17 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def trace(view: View, name: str) -> Trace:
-    """The money trace of a sale, a booking, an escrow, or anything else that was paid.
+    """The money trace of an order, a booking, an escrow or anything else that was paid; of a
+    squad's purchase, a loan, an investment, a payment or a payout by its id.
 
-    `name`: `order/M1001`, or only `M1001`. An owner may trace what they have a part in.
+    `name`: `order/M1001`, or only `M1001`; `loa_…`, `inv_…`. An owner may trace what they have a
+    part in.
 
-    Errors: `NotFound`; `NotYours`.
+    Errors: `NotFound`; `NotYours`; those of what is named by its id.
     """
+    own = _BY_ID.get(name.partition("_")[0])
+    if own is not None and "_" in name:
+        return _traced(view, name, own(view, name))
     mine = view.actor.owner
     for subject in (name, *(f"{word}/{name}" for word in _WORDS)):
         ids, people = _found(view, subject) if is_storable(subject) else ([], set())
@@ -70,21 +75,21 @@ def trace(view: View, name: str) -> Trace:
     )
 
 
+# ── which entries ────────────────────────────────────────────────────────────────────
+
+
 def _found(view: View, subject: str) -> tuple[list[str], set[str | None]]:
     """The ids of the entries about a subject, and who has a part in it."""
     ids: list[str] = []
     people: set[str | None] = set()
     paid = select(view, payments.Payment).where(_PAYMENTS.c.subject == subject)
     for payment in records(view, payments.Payment, paid):
-        ids += payment.entries
+        ids += _of_payment(view, payment.id)
         people.add(payment.owner)
-        back = select(view, payments.Refund).where(_REFUNDS.c.payment == payment.id)
-        for refund in records(view, payments.Refund, back):
-            ids += refund.entries
     escrow = record(view, Escrow, subject)
     if escrow is not None:
         ids += [name for step in escrow.steps for name in step.entries]
-        people |= {escrow.owner, *(leg.to.partition("/")[0] for leg in escrow.legs if leg.to)}
+        people |= {escrow.owner, *receiving(escrow.legs)}
     word, _, ref = subject.partition("/")
     sale = record(view, Sale, ref) if subject == subject_of(ref) else None
     if sale is not None:
@@ -96,9 +101,50 @@ def _found(view: View, subject: str) -> tuple[list[str], set[str | None]]:
     return ids, people
 
 
-def _traced(view: View, subject: str, ids: list[str]) -> Trace:
-    entries = ledger.entries_named(view, ids)
-    undone = {name for entry in entries for name in entry.reversed_by} - set(ids)
+def _of_payment(view: View, name: str) -> list[str]:
+    found = payments.payment(view, name)
+    query = select(view, payments.Refund).where(_REFUNDS.c.payment == found.id)
+    back = records(view, payments.Refund, query)
+    return [*found.entries, *(entry for refund in back for entry in refund.entries)]
+
+
+def _of_payout(view: View, name: str) -> list[str]:
+    return payouts.payout(view, name).entries
+
+
+def _of_loan(view: View, name: str) -> list[str]:
+    found = loans.loan(view, name)
+    return [found.loan.entry, *(paid.entry for paid in found.repayments)]
+
+
+def _of_investment(view: View, name: str) -> list[str]:
+    found = inventory.investment(view, name)
+    if found.allocation is None or view.actor.owner is not None:
+        return found.entries  # what the shares had cost the house is not an investor's to see
+    return [*found.entries, *inventory.allocation(view, found.allocation).entries]
+
+
+def _of_purchase(view: View, name: str) -> list[str]:
+    return squads.squad_purchase(view, name).entries
+
+
+_BY_ID: Final[dict[str, Callable[[View, str], list[str]]]] = {
+    "pay": _of_payment,
+    "pyo": _of_payout,
+    "loa": _of_loan,
+    "inv": _of_investment,
+    "sqp": _of_purchase,
+}
+"""What an id begins with → the entries about it; whoever asks must be allowed to see it."""
+
+
+# ── what they did ────────────────────────────────────────────────────────────────────
+
+
+def _traced(view: View, subject: str, ids: Iterable[str]) -> Trace:
+    names = set(ids)
+    entries = ledger.entries_named(view, names)
+    undone = {name for entry in entries for name in entry.reversed_by} - names
     entries = sorted([*entries, *ledger.entries_named(view, undone)], key=_place)
     totals: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
     for entry in entries:
