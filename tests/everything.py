@@ -394,7 +394,7 @@ def keep_in_escrow(story):
     ]
     after = {"release_on": "delivery", "release_days": 1}
     story.do(escrow.FundEscrow("K1", bdt("10.00"), EVE, receivers=receivers, **after))
-    story.do(escrow.DisputeEscrow("K1", "odd"), actor("owner:eve"))
+    story.do(escrow.DisputeEscrow("K1", "odd"))
     story.do(escrow.SettleDispute("K1", "fine"))
     story.do(escrow.ReleaseEscrow("K1", "half of it", bdt("5.00")))
     story.do(escrow.ConfirmDelivery("K1", "seen"))

@@ -115,7 +115,7 @@ def test_repeated_parts_add_up_to_the_paisa(database_url):
         assert (done.status, done.refunded) == ("refunded", "100.00")
         assert amounts(book, ALICE, *SHARED) == ["5000.00", "0.00", "0.00", "0.00"]
         assert parts(done, "returned") == parts(done, "received")
-        assert [step.amount for step in done.history if step.kind == "refunded"] == [
+        assert [step.amount for step in kept(book).history if step.kind == "refunded"] == [
             "33.33",
             "33.33",
             "33.34",
@@ -260,7 +260,8 @@ def test_a_debt_is_netted_from_a_later_release(database_url):
         done = release(book, "M3")
         assert owed(book, "karim") == [("settled", "0.00")]
         assert amounts(book, PARTNER, "receivable/refunds/karim") == ["100.00", "0.00"]
-        assert [step.kind for step in done.history] == ["funded", "released", "netted"]
+        assert [step.kind for step in done.history] == ["released", "netted"]
+        assert [step.kind for step in kept(book, "M3").history] == ["funded", "released", "netted"]
         entry = book.query(ledger.entry, done.history[-1].entries[0])
         assert (entry.type, entry.reference) == ("netting", "M3")
         assert parts(done, "received") == {"partner": "200.00"}
