@@ -45,6 +45,7 @@ from tests.escrows import (
     to,
     work,
 )
+from tests.store.test_queries_plans import plans_of
 
 ESCROW = "escrow/M1"
 WHOLE = [to("partner", PARTNER, "1000.00")]
@@ -501,6 +502,19 @@ def test_escrows_page_by_page(database_url):
             for bad in ({"limit": 0}, {"cursor": "nonsense"}, {"status": "a\x00"}):
                 with pytest.raises((Invalid, InvalidCursor)):
                     escrow.escrows(view, **bad)
+
+
+def test_lists_are_served_by_indexes(database_url):
+    """Whatever is asked for: no list walks every escrow, or sorts them."""
+    with a_market(database_url) as book:
+        fund(book)
+        for asked in ({}, {"owner": "alice"}, {"status": "held"}):
+            plans = plans_of(book, lambda view, asked=asked: escrow.escrows(view, **asked))
+            for plan in plans:
+                walked = plan.upper().replace("INDEX SCAN", "").replace("BITMAP HEAP SCAN", "")
+                assert ("SCAN" in walked, "TEMP B-TREE FOR ORDER BY" in plan) == (False, False), (
+                    plan
+                )
 
 
 def test_who_has_a_part_in_it_is_told(database_url):
