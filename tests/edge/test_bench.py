@@ -3,6 +3,8 @@
 import pytest
 
 from khata.edge.bench.bulk import bench_bulk
+from khata.edge.bench.checkout import bench_checkout
+from khata.edge.bench.checkouts import CheckoutLoad, checkouts
 from khata.edge.bench.figures import Sample, draws, figures_of, percentile
 from khata.edge.bench.ground import ground
 from khata.edge.bench.importing import bench_import, tenths
@@ -21,6 +23,20 @@ SIDE_BY_SIDE = {
     "baseline_p50_ms",
     "baseline_p99_ms",
     "ratio",
+}
+CHECKOUT = {
+    "rate",
+    "p50_ms",
+    "p99_ms",
+    "request_p99_ms",
+    "baseline_rate",
+    "baseline_p99_ms",
+    "ratio",
+    "callers",
+    "seconds",
+    "database",
+    "versions",
+    "verified",
 }
 ABOUT = {"database", "callers", "seconds", "accounts", "seed", "baseline", "versions", "verified"}
 
@@ -82,6 +98,28 @@ def test_a_saga_bench_ends_what_it_starts(place):
     assert report.compensation_ms < 5000
 
 
+def test_both_sides_of_a_checkout_bench_check_out(place):
+    """Khata and the baseline both finish checkouts, and both books add up in the end."""
+    load = CheckoutLoad(20, SECONDS, customers=30, partners=3, creators=3)
+    report = bench_checkout(place, load)
+    assert (report.verified, report.rate > 0, report.baseline_rate > 0) == (True, True, True)
+    assert report.request_p99_ms <= report.p99_ms
+
+
+def test_the_checkout_bench_prints_one_json_object(tmp_path):
+    """The keys that programs read, and none besides."""
+    url = f"sqlite:///{tmp_path / 'khata.db'}"
+    words = ["--callers", "8", "--seconds", str(SECONDS), "--json"]
+    assert set(khata("bench", "checkout", *words, url=url).json()) == CHECKOUT
+
+
+def test_the_checkout_bench_shows_a_table(tmp_path):
+    """People see both sides."""
+    url = f"sqlite:///{tmp_path / 'khata.db'}"
+    done = khata("bench", "checkout", "--callers", "8", "--seconds", str(SECONDS), url=url)
+    assert (done.code, done.out.count("the usual way")) == (0, 1)
+
+
 def test_the_ledger_bench_prints_one_json_object(tmp_path):
     """The keys that programs read, the same under `hot`."""
     url = f"sqlite:///{tmp_path / 'khata.db'}"
@@ -133,6 +171,40 @@ def test_a_load_without_load_is_refused(wrong):
     """Nobody, nowhere, never: none of them can be measured."""
     with pytest.raises(Invalid):
         a_load(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"callers": 0}, {"seconds": 0}, {"creators": 0}])
+def test_a_load_of_checkouts_without_load_is_refused(wrong):
+    """It takes somebody on every side, and some time."""
+    with pytest.raises(Invalid, match="no load of checkouts"):
+        CheckoutLoad(**wrong)
+
+
+def test_a_checkout_bench_without_callers_tells_why(tmp_path):
+    """The command line says what would do, and makes no database."""
+    url = f"sqlite:///{tmp_path / 'khata.db'}"
+    done = khata("bench", "checkout", "--callers", "0", url=url)
+    assert (done.code, "no load of checkouts" in done.err, list(tmp_path.iterdir())) == (
+        3,
+        True,
+        [],
+    )
+
+
+def test_checkouts_are_drawn_odd_and_the_same_from_the_same_seed(seed):
+    """Both sides can be given one and the same list, of amounts that do not share evenly."""
+    load = CheckoutLoad(customers=5, partners=4, creators=3, seed=seed)
+    drawn = checkouts(load, count=300)
+    assert (drawn, {draw.amount % 2 for draw in drawn}) == (checkouts(load, count=300), {1})
+    assert all(0 < draw.back < draw.amount for draw in drawn)
+
+
+def test_those_who_check_out_are_who_they_are_drawn_as(seed):
+    """Customers, partners and creators have numbers of their own, before the platform's."""
+    load = CheckoutLoad(customers=5, partners=4, creators=3, seed=seed)
+    drawn = checkouts(load, count=500)
+    seen = [{getattr(draw, who) for draw in drawn} for who in ("customer", "partner", "creator")]
+    assert seen == [set(range(1, 6)), set(range(6, 10)), set(range(10, load.platform))]
 
 
 def test_transfers_are_drawn_the_same_from_the_same_seed(seed):

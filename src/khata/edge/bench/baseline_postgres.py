@@ -130,16 +130,17 @@ class PostgresBaseline:
 def postgres_baseline(url: str, accounts: int, style: Style) -> Iterator[PostgresBaseline]:
     """The baseline in the database at `url`, in tables of its own."""
     with ExitStack() as stack:
-        setup = stack.enter_context(_connect(url))
+        setup = stack.enter_context(connected(url))
         setup.execute(TABLES, prepare=False)
         with setup.cursor() as cursor:
             cursor.executemany(ACCOUNT, opening_rows(accounts))
         setup.execute("VACUUM ANALYZE baseline_accounts")
-        connections = [stack.enter_context(_connect(url)) for _ in range(CONNECTIONS)]
+        connections = [stack.enter_context(connected(url)) for _ in range(CONNECTIONS)]
         yield PostgresBaseline(setup, connections, style)
 
 
-def _connect(url: str) -> Connection:
+def connected(url: str) -> Connection:
+    """A connection on which nothing is begun but by a statement."""
     # 0: a statement is prepared when it is used for the first time
     return psycopg.connect(url, autocommit=True, prepare_threshold=0)
 

@@ -86,12 +86,7 @@ class SqliteBaseline:
 @contextmanager
 def sqlite_baseline(path: str, accounts: int) -> Iterator[SqliteBaseline]:
     """The baseline in a database file of its own."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    with closing(connection):
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("PRAGMA wal_autocheckpoint = 16000")
+    with opened(path) as connection:
         connection.executescript(TABLES)
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
@@ -100,6 +95,18 @@ def sqlite_baseline(path: str, accounts: int) -> Iterator[SqliteBaseline]:
         )
         connection.execute("COMMIT")
         yield SqliteBaseline(connection)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[sqlite3.Connection]:
+    """A database file with the durability and the cache that Khata has."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    with closing(connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA wal_autocheckpoint = 16000")
+        yield connection
 
 
 def transfer(db: sqlite3.Connection, key: str, draw: Draw) -> str:

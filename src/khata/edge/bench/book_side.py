@@ -26,7 +26,6 @@ from khata.edge.bench.figures import (
     path_of,
 )
 from khata.engine.journal import Receipt
-from khata.engine.verify import verify
 from khata.errors import BookCorrupted, KhataError
 
 SERVICE: Final = Actor("bench", frozenset({"service"}))
@@ -111,7 +110,7 @@ def carried_out(outcomes: Sequence[Receipt | KhataError]) -> int:
 
 def check(book: Khata) -> None:
     """A bench proves nothing if its book is wrong. Errors: `BookCorrupted`."""
-    report = verify(book.database, book.book_id)
+    report = book.verify()
     if not report.ok:
         first = report.discrepancies[0]
         raise BookCorrupted(

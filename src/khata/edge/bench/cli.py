@@ -11,6 +11,8 @@ from rich.table import Table
 
 from khata.edge.bench.baseline_postgres import Style
 from khata.edge.bench.bulk import BulkReport, bench_bulk
+from khata.edge.bench.checkout import CheckoutReport, bench_checkout
+from khata.edge.bench.checkouts import CheckoutLoad
 from khata.edge.bench.ground import Ground, ground
 from khata.edge.bench.importing import ImportReport, bench_import
 from khata.edge.bench.ledger import Compared, LedgerReport, Load, bench_ledger
@@ -24,7 +26,8 @@ _EVERY: Final = ("sqlite", "postgres")
 _CALLERS: Final = (64, 512)
 _CONNECTIONS: Final = 64
 _IN_FLIGHT: Final = 256
-Report = LedgerReport | BulkReport | HttpReport | ImportReport | SagaReport
+_CHECKING_OUT: Final = 256
+Report = LedgerReport | BulkReport | HttpReport | ImportReport | SagaReport | CheckoutReport
 
 Where = Annotated[
     str,
@@ -114,9 +117,31 @@ def sagas(
     return _told(report, json=json)
 
 
+@command(
+    app,
+    "checkout",
+    "khata bench checkout",
+    "khata bench checkout --database postgres --callers 64 --json",
+)
+def checkout(
+    *,
+    database: Where = "sqlite",
+    callers: Annotated[
+        int, Parameter(help="Callers, each with one checkout at a time.")
+    ] = _CHECKING_OUT,
+    seconds: Seconds = 5.0,
+    json: Json = False,
+) -> int:
+    """Checkouts of four requests, Khata and the usual way: hold, escrow, split, partial refund."""
+    load = CheckoutLoad(callers, seconds)
+    with _on(database) as place:
+        report = bench_checkout(place, load)
+    return _told(report, json=json)
+
+
 @command(app, "all", "khata bench all", "khata bench all --seconds 2 --json")
 def all_(*, seconds: Seconds = 5.0, lines: Lines = 100_000, json: Json = False) -> int:
-    """Ledger (with 64 and with 512 callers), bulk, http and sagas, on both databases."""
+    """Ledger (with 64 and with 512 callers), bulk, http, sagas, checkout, on both databases."""
     found: dict[str, Report] = {}
     for database in _EVERY:
         with _on(database) as place:
@@ -135,6 +160,7 @@ def _each(place: Ground, seconds: float, lines: int) -> Iterator[tuple[str, Repo
     yield "bulk", bench_bulk(place, lines)
     yield "http", bench_http(place, _CONNECTIONS, seconds)
     yield "sagas", bench_sagas(place, _IN_FLIGHT, seconds)
+    yield "checkout", bench_checkout(place, CheckoutLoad(_CHECKING_OUT, seconds))
 
 
 def _on(database: str) -> AbstractContextManager[Ground]:
@@ -167,6 +193,8 @@ def show(report: Report) -> None:
             _show_import(report)
         case SagaReport():
             _show_sagas(report)
+        case CheckoutReport():
+            _show_checkout(report)
     words = [report.versions["database"], f"Python {report.versions['python']}"]
     if report.verified:
         words.append("verified")
@@ -244,3 +272,25 @@ def _show_sagas(report: SagaReport) -> None:
     row(made, "a plain loop", f"{report.baseline_steps_per_second:,.0f}")
     out().print(made)
     out().print(f"To undo four steps took {report.compensation_ms:,} ms in the mean.")
+
+
+def _show_checkout(report: CheckoutReport) -> None:
+    title = f"Checkouts of four requests on {report.database}, {report.callers} callers"
+    made = table("", "checkouts/s>", "p50 ms>", "p99 ms>", "ratio>", title=title)
+    row(
+        made,
+        "Khata",
+        f"{report.rate:,.0f}",
+        f"{report.p50_ms:.1f}",
+        f"{report.p99_ms:.1f}",
+        f"{report.ratio:.1f}",
+    )
+    row(
+        made,
+        "the usual way",
+        f"{report.baseline_rate:,.0f}",
+        "",
+        f"{report.baseline_p99_ms:.1f}",
+    )
+    out().print(made)
+    out().print(f"Of a hundred requests 99 took at most {report.request_p99_ms:,.1f} ms.")

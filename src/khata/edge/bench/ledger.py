@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import gc
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from khata.edge.bench.baseline_postgres import Style, postgres_baseline
 from khata.edge.bench.baseline_sqlite import sqlite_baseline
 from khata.edge.bench.book_side import book_side
-from khata.edge.bench.figures import Draw, Figures, Sample, Side, draws, figures_of
+from khata.edge.bench.figures import Figures, Sample, Side, draws, figures_of
 from khata.edge.bench.ground import Ground
 from khata.edge.collecting import collecting_seldom
 from khata.engine.database import SQLITE
 from khata.errors import Invalid
 
+S = TypeVar("S", bound=Sample)
 _SLICES: Final = 2
 _WARM_UP_SECONDS: Final = 0.5
 _LEAST_ACCOUNTS: Final = 2
@@ -123,20 +125,31 @@ def baseline(place: Ground, load: Load) -> Iterator[Side]:
 def compare(ours: Side, usual: Side, load: Load, *, hot: bool) -> Compared:
     """Both sides in turn, after a short warm-up of each."""
     drawn = draws(load.seed, load.accounts, hot=hot)
-    samples: dict[int, list[Sample]] = {0: [], 1: []}
-    for side in (ours, usual):
-        _slice(side, drawn, load.callers, min(_WARM_UP_SECONDS, load.seconds / 4))
+    loads = [partial(side.load, drawn, callers=load.callers) for side in (ours, usual)]
+    first, second = in_slices(loads, load.seconds)
+    return compared(figures_of(first), figures_of(second))
+
+
+def in_slices(loads: Sequence[Callable[..., S]], seconds: float) -> list[list[S]]:
+    """What each of several loads measured: slice by slice in turn, after a short warm-up of each.
+
+    `seconds`: of each load, which is called with the `seconds` of a slice.
+    """
+    for load in loads:
+        _slice(load, min(_WARM_UP_SECONDS, seconds / 4))
+    samples: list[list[S]] = [[] for _ in loads]
     for _ in range(_SLICES):
-        for number, side in enumerate((ours, usual)):
-            samples[number].append(_slice(side, drawn, load.callers, load.seconds / _SLICES))
-    return compared(figures_of(samples[0]), figures_of(samples[1]))
+        for number, load in enumerate(loads):
+            samples[number].append(_slice(load, seconds / _SLICES))
+    return samples
 
 
 def measure(side: Side, load: Load) -> Figures:
     """One side alone, uniform."""
     drawn = draws(load.seed, load.accounts, hot=False)
-    _slice(side, drawn, load.callers, min(_WARM_UP_SECONDS, load.seconds / 4))
-    return figures_of([_slice(side, drawn, load.callers, load.seconds)])
+    alone = partial(side.load, drawn, callers=load.callers)
+    _slice(alone, min(_WARM_UP_SECONDS, load.seconds / 4))
+    return figures_of([_slice(alone, load.seconds)])
 
 
 def compared(ours: Figures, usual: Figures) -> Compared:
@@ -163,9 +176,9 @@ def versions(place: Ground) -> dict[str, str]:
     }
 
 
-def _slice(side: Side, drawn: list[Draw], callers: int, seconds: float) -> Sample:
-    """Both sides with Python's collector as `khata serve` sets it."""
+def _slice(load: Callable[..., S], seconds: float) -> S:
+    """All sides with Python's collector as `khata serve` sets it."""
     with collecting_seldom():
         gc.collect()
         gc.freeze()
-        return side.load(drawn, callers=callers, seconds=seconds)
+        return load(seconds=seconds)
