@@ -5,13 +5,18 @@ with a clock that jumps, and a provider that does as it is told.
 """
 
 from contextlib import contextmanager
+from itertools import count
 
+import pytest
+
+from khata import Khata
 from khata.base.clock import SECOND
-from khata.domain import khata, ledger, marketplace, sagas, trust, wallets
+from khata.domain import khata, ledger, marketplace, sagas, setup, trust, wallets
 from khata.domain.marketplace import AssignRider, DeliverSale, PaySale, PlaceSale
 from khata.testing import ScriptedCaller, VirtualClock, finish
 from tests.builders import balance, bdt
-from tests.payers import a_shop
+from tests.payers import SANDBOX
+from tests.servers import fresh_database
 
 CUSTOMER, PARTNER = "alice/personal/BDT", "karim/partner/BDT"
 CREATOR, RIDER = "mitu/creator/BDT", "rahim/rider/BDT"
@@ -112,7 +117,10 @@ class Market:
     def events(self, prefix):
         """(type, owner) of the events told to the world outside, oldest first."""
         with self.book.database.reading() as connection:
-            rows = connection.exec_driver_sql("SELECT type, owner FROM events ORDER BY seq, n")
+            rows = connection.exec_driver_sql(
+                f"SELECT type, owner FROM events WHERE book_id = {self.book.book_id}"
+                " ORDER BY seq, n"
+            )
             return [tuple(found) for found in rows if found[0].startswith(prefix)]
 
 
@@ -122,11 +130,31 @@ def amounts(book, *codes):
     return [known.get(code) or known.get(f"wallet/{code}", "0.00") for code in codes]
 
 
+@pytest.fixture(name="market_url", scope="module", params=["sqlite", "postgres"])
+def database_of_markets(request, tmp_path_factory):
+    """A database with its tables, in which each market is a book of its own."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('market') / 'khata.db'}"
+        with Khata.open(url):
+            yield url
+    else:
+        with fresh_database(request.getfixturevalue("postgres_url")) as url:
+            with Khata.open(url, migrate=True):
+                pass
+            yield url
+
+
+_names = count(1)
+
+
 @contextmanager
-def a_market(url, **options):
-    """A market where alice has 5000.00 taka and all others have their wallets."""
-    clock = options.pop("clock", None) or VirtualClock()
-    with a_shop(url, clock=clock, **{"alice": "5000.00", **options}) as book:
+def a_market(url, *, clock=None, alice="5000.00"):
+    """A new book, where alice has 5000.00 taka and all others have their wallets."""
+    clock = clock or VirtualClock()
+    with Khata.open(url, f"market-{next(_names)}", clock=clock) as book:
+        book.submit(setup.Set("providers", SANDBOX))
+        book.submit(wallets.OpenWallet("alice", "BDT"))
+        book.submit(wallets.Credit(CUSTOMER, bdt(alice)))
         for owner, kind in (("karim", "partner"), ("mitu", "creator"), ("rahim", "rider")):
             book.submit(wallets.OpenWallet(owner, "BDT", kind))
         yield Market(book, clock)

@@ -3,16 +3,15 @@
 import pytest
 
 from khata import Money, actor
-from khata.domain import benefits, debts, escrow, ledger, payments, wallets
+from khata.domain import benefits, debts, escrow, ledger, payments, proofs, wallets
 from khata.domain.marketplace import (
     AssignRider,
     CancelSale,
     DeliverSale,
     PlaceSale,
     RefundSale,
-    trace,
 )
-from tests.builders import ADMIN, FINANCE, bdt, discrepancies, refused
+from tests.builders import ADMIN, FINANCE, SUPPORT, bdt, discrepancies, refused
 from tests.payers import tell
 from tests.sellers import (
     BROUGHT,
@@ -25,6 +24,7 @@ from tests.sellers import (
     RIDER,
     VIDEO,
     a_market,
+    database_of_markets,  # noqa: F401 - a fixture
     standing,
 )
 
@@ -62,9 +62,9 @@ def is_explained(market):
 # ── called off ───────────────────────────────────────────────────────────────────────
 
 
-def test_what_was_not_paid_is_just_called_off(database_url):
+def test_what_was_not_paid_is_just_called_off(market_url):
     """Its campaigns can be used again, nobody can pay it any more, its saga is over."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         campaign(market, budget=bdt("100.00"))
         market.place(codes=["EID"], **BROUGHT)
         assert spent(market) == ("100.00", 1)
@@ -77,9 +77,9 @@ def test_what_was_not_paid_is_just_called_off(database_url):
 
 
 @pytest.mark.parametrize("stage", ["paid", "dispatched"])
-def test_what_was_paid_goes_back_whole(database_url, stage):
+def test_what_was_paid_goes_back_whole(market_url, stage):
     """With the fee of who would have brought it; whose fault it was is remembered."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place(**PAID_AT_ONCE, **VIDEO, **BROUGHT)
         if stage == "dispatched":
             market.do(AssignRider("M1", "rahim"))
@@ -93,9 +93,9 @@ def test_what_was_paid_goes_back_whole(database_url, stage):
         assert is_explained(market)
 
 
-def test_a_card_that_pays_too_late_is_paid_back(database_url):
+def test_a_card_that_pays_too_late_is_paid_back(market_url):
     """Called off while the customer was at the provider: the money goes back by itself."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place()
         market.provider.script("charge", "timeout_but_done")
         market.pay(worked=False, **CARD)
@@ -106,9 +106,9 @@ def test_a_card_that_pays_too_late_is_paid_back(database_url):
         assert market.sale().status == "cancelled"
 
 
-def test_a_mixed_payment_under_way_is_let_go(database_url):
+def test_a_mixed_payment_under_way_is_let_go(market_url):
     """The wallet's part is free again; the transfer cannot be confirmed any more."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place()
         begun = market.pay(method="mixed", wallet=CUSTOMER, wallet_part=bdt("400.00"))
         market.do(CancelSale("M1", "Sold out."))
@@ -119,9 +119,9 @@ def test_a_mixed_payment_under_way_is_let_go(database_url):
         assert refused(market.book, late, actor=FINANCE).code == "invalid_transition"
 
 
-def test_what_was_released_early_comes_back_from_who_has_it(database_url):
+def test_what_was_released_early_comes_back_from_who_has_it(market_url):
     """Released when it was paid, then called off: who spent their part owes it."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place(**PAID_AT_ONCE, **BROUGHT, release_on="funding")
         market.do(wallets.Debit(PARTNER, bdt("900.00")))
         market.do(CancelSale("M1", "Never sent.", "partner"))
@@ -148,10 +148,10 @@ POLICIES = {
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("released", [False, True], ids=["held", "released"])
-def test_each_leg_gives_what_the_policy_says(database_url, policy, released):
+def test_each_leg_gives_what_the_policy_says(market_url, policy, released):
     """The same parts, whether it was released before or is released afterwards."""
     named = {"partner": bdt("100.00")} if policy == "named" else None
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place(**PAID_AT_ONCE, **VIDEO, **BROUGHT)
         if released:
             market.bring()
@@ -165,9 +165,9 @@ def test_each_leg_gives_what_the_policy_says(database_url, policy, released):
         assert is_explained(market)
 
 
-def test_refunds_repeat_until_nothing_is_left(database_url):
+def test_refunds_repeat_until_nothing_is_left(market_url):
     """Never more than was paid, never more of a leg than it received, whatever the policy."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.sold(**VIDEO)
         refund(market, "0.01")
         refund(market, "333.33", policy="platform_first")
@@ -185,9 +185,9 @@ def test_refunds_repeat_until_nothing_is_left(database_url):
         assert is_explained(market)
 
 
-def test_who_brought_it_keeps_the_fee(database_url):
+def test_who_brought_it_keeps_the_fee(market_url):
     """All goes back but that; only by name it is taken from who has earned it."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.sold(**BROUGHT)
         done = refund(market)
         assert (done.refunded, market.balances(RIDER, CUSTOMER)) == (
@@ -200,9 +200,9 @@ def test_who_brought_it_keeps_the_fee(database_url):
         assert is_explained(market)
 
 
-def test_the_fee_is_earned_with_the_delivery(database_url):
+def test_the_fee_is_earned_with_the_delivery(market_url):
     """A refund that comes before the saga has paid the rider leaves it to the rider."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place(**PAID_AT_ONCE, **BROUGHT)
         market.bring(worked=False)
         market.do(RefundSale("M1", "Broken."))
@@ -212,9 +212,9 @@ def test_the_fee_is_earned_with_the_delivery(database_url):
         assert market.lines("rahim") == [("income", "Delivery", "60.00")]
 
 
-def test_a_sale_that_went_back_whole_earns_nobody_anything(database_url):
+def test_a_sale_that_went_back_whole_earns_nobody_anything(market_url):
     """Neither experience nor trust; and what was sent all the same can be delivered."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place(**PAID_AT_ONCE, **VIDEO, **BROUGHT)
         assert refund(market).refunded == "1060.00"
         assert market.bring().status == "delivered"
@@ -277,9 +277,9 @@ def test_only_money_people_refund(market):
 # ── debts ────────────────────────────────────────────────────────────────────────────
 
 
-def test_who_has_it_no_more_owes_it_and_pays_with_the_next_sale(database_url):
+def test_who_has_it_no_more_owes_it_and_pays_with_the_next_sale(market_url):
     """The house refunds in the partner's place, and nets it from what they earn."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.sold("M1")
         market.do(wallets.Debit(PARTNER, bdt("900.00")))
         refund(market, fault="partner")
@@ -296,16 +296,16 @@ def test_who_has_it_no_more_owes_it_and_pays_with_the_next_sale(database_url):
         market.sold("M2")
         assert market.balances(PARTNER, "receivable/refunds/karim") == ["50.00", "0.00"]
         assert market.trust("karim") == [("40", 500)]
-        nets = {it.account: it.net for it in market.book.query(trace, "M2").effects}
+        nets = {it.account: it.net for it in market.book.query(proofs.trace, "M2").effects}
         assert nets["receivable/refunds/karim"] == "900.00"
         assert nets[f"wallet/{PARTNER}"] == "50.00"
         assert is_explained(market)
 
 
 @pytest.mark.parametrize("frozen", ["refuse", "owe"])
-def test_a_frozen_partner_refuses_or_owes(database_url, frozen):
+def test_a_frozen_partner_refuses_or_owes(market_url, frozen):
     """As who refunds wishes: nothing is written, or the house gives in their place."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.sold()
         market.do(ledger.FreezeAccount(PARTNER, "Checks."), actor=ADMIN)
         command = RefundSale("M1", "Scratched.", bdt("100.00"), frozen=frozen)
@@ -324,9 +324,9 @@ def test_a_frozen_partner_refuses_or_owes(database_url, frozen):
 
 
 @pytest.mark.parametrize("released", [False, True], ids=["held", "released"])
-def test_a_card_gets_it_back_through_its_provider(database_url, released):
+def test_a_card_gets_it_back_through_its_provider(market_url, released):
     """Part by part, from who has it by then."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place(**VIDEO)
         market.pay(**CARD)
         if released:
@@ -341,9 +341,9 @@ def test_a_card_gets_it_back_through_its_provider(database_url, released):
 
 
 @pytest.mark.parametrize("released", [False, True], ids=["held", "released"])
-def test_what_the_provider_cannot_refund_is_the_legs_again(database_url, released):
+def test_what_the_provider_cannot_refund_is_the_legs_again(market_url, released):
     """Held for those who had given it, with the campaign's part; it can be tried again."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         campaign(market)
         market.place(**VIDEO, codes=["EID"])
         market.pay(**CARD)
@@ -357,34 +357,39 @@ def test_what_the_provider_cannot_refund_is_the_legs_again(database_url, release
         held = "500.00" if released else "1000.00"
         assert market.balances(ESCROW, "expense/campaigns/EID") == [held, "100.00"]
         assert spent(market) == ("100.00", 1)
+        assert done.dispute == "Its provider could not refund it."
         assert is_explained(market)
         refund(market, "450.00")
         assert market.balances("cash/sandbox", "expense/campaigns/EID") == ["450.00", "50.00"]
         assert spent(market) == ("50.00", 1)
+        market.do(escrow.SettleDispute("order/M1", "Refunded by now."), actor=SUPPORT)
         if not released:
-            assert market.bring().status == "completed"
-            assert market.split() == ["25.00", "75.00", "400.00", "0.00"]
+            market.bring()
+        market.work(DAY)
+        assert market.split() == ["25.00", "75.00", "400.00", "0.00"]
+        assert market.sale().status == "completed"
         assert is_explained(market)
 
 
-def test_a_sale_is_not_over_while_its_refund_may_fail(database_url):
+def test_a_sale_is_not_over_while_its_refund_may_fail(market_url):
     """Delivered, refunded whole, refused by the provider: what is released then is a sale."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place(release_on="request")
         market.pay(**CARD)
         market.bring()
         market.provider.script("refund", "declined")
         assert refund(market).escrow == "held"
         assert (market.sale().status, market.runs()) == ("delivered", ["waiting"])
+        market.do(escrow.SettleDispute("order/M1", "She keeps it."), actor=SUPPORT)
         market.do(escrow.ReleaseEscrow("order/M1", "She keeps it."), actor=FINANCE)
         market.work()
         assert (market.sale().status, market.split()[2]) == ("completed", "950.00")
         assert market.trust("karim") == [("20", 545)]
 
 
-def test_a_sale_that_was_refunded_whole_is_over_in_the_end(database_url):
+def test_a_sale_that_was_refunded_whole_is_over_in_the_end(market_url):
     """Its saga ends once the provider has done it."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place()
         market.pay(**CARD)
         market.bring(worked=False)
@@ -394,23 +399,62 @@ def test_a_sale_that_was_refunded_whole_is_over_in_the_end(database_url):
         assert market.trust("karim") == [("0", 500)]
 
 
-def test_a_cancelled_sale_that_could_not_be_refunded_is_refunded_again(database_url):
-    """The provider refuses at first: the money stays in escrow, and nobody gets it."""
-    with a_market(database_url) as market:
+def test_what_could_not_be_refunded_waits_for_somebody_to_decide(market_url):
+    """Refunded whole before it was released, refused by the provider: it is kept for the
+    customer, and goes to the partner once that is settled.
+    """
+    with a_market(market_url) as market:
+        market.place(release_days=3)
+        market.pay(**CARD)
+        market.provider.script("refund", "declined")
+        assert refund(market).escrow == "held"
+        market.bring()
+        market.work(9 * DAY)
+        assert (market.sale().status, market.balances(ESCROW)) == ("delivered", ["1000.00"])
+        market.do(escrow.SettleDispute("order/M1", "She keeps it."), actor=SUPPORT)
+        market.work(DAY)
+        assert (market.sale().status, market.split()[2]) == ("completed", "950.00")
+        assert is_explained(market)
+
+
+def test_a_fee_whose_refund_fails_is_the_riders(market_url):
+    """Asked back whole, brought all the same, refused by the provider: who brought it is paid."""
+    with a_market(market_url) as market:
         market.place(**BROUGHT)
+        market.pay(**CARD)
+        market.provider.script("refund", "timeout_not_done", "declined")
+        market.do(RefundSale("M1", "Not wanted."))
+        market.bring()
+        market.work(DAY)
+        assert (market.sale().status, market.balances(RIDER)) == ("delivered", ["0.00"])
+        market.do(escrow.SettleDispute("order/M1", "She keeps it."), actor=SUPPORT)
+        market.work(DAY)
+        assert (market.sale().status, market.balances(RIDER, ESCROW)) == (
+            "completed",
+            ["60.00", "0.00"],
+        )
+        assert is_explained(market)
+
+
+def test_a_cancelled_sale_that_could_not_be_refunded_is_refunded_again(market_url):
+    """The provider refuses at first: the money stays in escrow, and nobody else gets it."""
+    with a_market(market_url) as market:
+        market.place(**BROUGHT, release_on="funding", release_days=2)
         market.pay(**CARD)
         market.provider.script("refund", "declined")
         market.do(CancelSale("M1", "Sold out."))
-        market.work(DAY)
-        assert (market.sale().refunded, market.balances(ESCROW)) == ("0.00", ["1060.00"])
+        market.work(9 * DAY)
+        left = market.sale()
+        assert (left.refunded, left.dispute) == ("0.00", "Its provider could not refund it.")
+        assert market.balances(ESCROW) == ["1060.00"]
         assert refund(market, reason="Once more.").refunded == "1060.00"
         assert (market.balances("cash/sandbox"), market.split()) == (["0.00"], WHOLE)
         assert is_explained(market)
 
 
-def test_a_payment_that_its_bank_disputes_is_not_refunded(database_url):
+def test_a_payment_that_its_bank_disputes_is_not_refunded(market_url):
     """Or the customer would have it twice."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place()
         paid = market.pay(**CARD)
         charge = market.book.query(payments.payment, paid.id).charge
@@ -424,9 +468,9 @@ def test_a_payment_that_its_bank_disputes_is_not_refunded(database_url):
 # ── benefits ─────────────────────────────────────────────────────────────────────────
 
 
-def test_what_the_house_gives_is_its_expense_and_nobody_elses(database_url):
+def test_what_the_house_gives_is_its_expense_and_nobody_elses(market_url):
     """900.00 by the customer, 100.00 by the campaign; shared as if the customer had paid all."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         campaign(market)
         placed = market.place(**PAID_AT_ONCE, **VIDEO, **BROUGHT, codes=["EID"])
         assert (placed.due, [(it.campaign, it.payer, it.amount) for it in placed.benefits]) == (
@@ -436,14 +480,14 @@ def test_what_the_house_gives_is_its_expense_and_nobody_elses(database_url):
         market.bring()
         assert market.split() == ["50.00", "150.00", "800.00", "60.00"]
         assert market.balances("expense/campaigns/EID", CUSTOMER) == ["100.00", "4040.00"]
-        nets = {it.account: it.net for it in market.book.query(trace, "M1").effects}
+        nets = {it.account: it.net for it in market.book.query(proofs.trace, "M1").effects}
         assert nets["expense/campaigns/EID"] == "-100.00"
         assert is_explained(market)
 
 
-def test_what_the_partner_gives_lowers_the_partners_share(database_url):
+def test_what_the_partner_gives_lowers_the_partners_share(market_url):
     """The others get theirs of the whole price; no account of the house has a part in it."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         campaign(market, payer="partner")
         market.sold(**VIDEO, codes=["EID"])
         assert market.split() == ["50.00", "150.00", "700.00", "0.00"]
@@ -453,9 +497,9 @@ def test_what_the_partner_gives_lowers_the_partners_share(database_url):
 
 
 @pytest.mark.parametrize("released", [False, True], ids=["held", "released"])
-def test_refunds_give_campaigns_their_part_back_exactly(database_url, released):
+def test_refunds_give_campaigns_their_part_back_exactly(market_url, released):
     """In proportion, in three odd parts, to the last paisa."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         campaign(market, amount=bdt("33.33"), budget=bdt("50.00"))
         market.place(price="99.99", **PAID_AT_ONCE, **VIDEO, codes=["EID"])
         if released:
@@ -470,9 +514,9 @@ def test_refunds_give_campaigns_their_part_back_exactly(database_url, released):
         assert is_explained(market)
 
 
-def test_a_campaign_can_give_all_but_the_delivery(database_url):
+def test_a_campaign_can_give_all_but_the_delivery(market_url):
     """Then the customer pays the rider's fee alone; without one there would be nothing to pay."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         campaign(market, points=10_000)
         command = PlaceSale("M1", "alice", "karim", bdt("1000.00"), codes=["EID"])
         assert refused(market.book, command).code == "invalid_amount"
@@ -482,9 +526,9 @@ def test_a_campaign_can_give_all_but_the_delivery(database_url):
         assert market.balances(CUSTOMER, "expense/campaigns/EID") == ["4940.00", "1000.00"]
 
 
-def test_a_partner_cannot_give_more_than_they_get(database_url):
+def test_a_partner_cannot_give_more_than_they_get(market_url):
     """96 % by a partner who gets 95 %: not placed, nothing used."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         campaign(market, points=9600, payer="partner")
         before = standing(market.book)
         command = PlaceSale("M1", "alice", "karim", bdt("1000.00"), codes=["EID"])
@@ -493,9 +537,9 @@ def test_a_partner_cannot_give_more_than_they_get(database_url):
         assert spent(market) == ("0.00", 0)
 
 
-def test_a_first_purchase_qualifies_a_referral(database_url):
+def test_a_first_purchase_qualifies_a_referral(market_url):
     """Once it is completed, not before."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.do(benefits.SetBenefitPolicy(referrer=[bdt("50.00")]), actor=ADMIN)
         market.do(benefits.Refer("bob", "alice"), actor=ADMIN)
         market.place(**PAID_AT_ONCE)
@@ -504,9 +548,9 @@ def test_a_first_purchase_qualifies_a_referral(database_url):
         assert market.book.query(benefits.referral, "alice").subject == "order/M1"
 
 
-def test_what_is_late_is_remembered_of_the_rider_alone(database_url):
+def test_what_is_late_is_remembered_of_the_rider_alone(market_url):
     """A delivery that a person marks as late."""
-    with a_market(database_url) as market:
+    with a_market(market_url) as market:
         market.place(**PAID_AT_ONCE, **BROUGHT)
         market.do(AssignRider("M1", "rahim"))
         market.do(DeliverSale("M1", late=True))

@@ -59,9 +59,8 @@ def _assign(book: Book, run: Run) -> Remembered:
 
 def _delivered(book: Book, run: Run) -> Remembered:
     sale = _sale(book, run)
-    if sale.status in {"delivered", *_OVER}:
-        return {"status": sale.status}
-    return None
+    is_here = sale.status == "delivered" and selling.is_payable_to_rider(book, sale)
+    return {"status": sale.status} if is_here or sale.status in _OVER else None
 
 
 def _pay_rider(book: Book, run: Run) -> Remembered:
@@ -106,10 +105,20 @@ def _settled(book: Book, run: Run) -> Remembered:
     return None if refund.status == "pending" else {"refund_status": refund.status}
 
 
-def _count(book: Book, run: Run) -> Remembered:
-    """What failed is in escrow again, by the escrow's own saga: nothing is to be done here."""
+def _restored(book: Book, run: Run) -> Remembered:
+    """What failed is in escrow again, by the escrow's own saga."""
+    sale = _sale(book, run)
+    if run.data["refund_status"] == "succeeded" or selling.is_restored(book, sale):
+        return {"sale_status": sale.status}
+    return None
+
+
+def _conclude(book: Book, run: Run) -> Remembered:
+    sale = _sale(book, run)
     if run.data["refund_status"] == "succeeded":
-        selling.refunded(book, _sale(book, run), run.data["part"])
+        selling.refunded(book, sale, run.data["part"])
+    else:
+        selling.not_refunded(book, sale)
     return None
 
 
@@ -135,7 +144,8 @@ SAGAS: Final = (
         1,
         (
             Wait(name="settled", ready=_settled, topic=_refund_topic),
-            Local(name="count", do=_count, undo=NOTHING),
+            Wait(name="restored", ready=_restored, topic=_escrow_topic),
+            Local(name="conclude", do=_conclude, undo=NOTHING),
         ),
         open_to_all=False,
     ),

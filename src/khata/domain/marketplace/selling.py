@@ -11,7 +11,7 @@ from khata.domain.marketplace.model import DELIVERY, Mission, Sale, subject_of
 from khata.domain.payments import Payable
 from khata.domain.setup import source_of
 from khata.engine.book import Book
-from khata.engine.sagas import start, wake
+from khata.engine.sagas import ENDED, SagaRun, start, wake
 from khata.errors import InvalidTransition, NotYours
 from khata.errors.market import SaleNotFound
 
@@ -232,6 +232,32 @@ def refunded(book: Book, sale: Sale, part: int) -> None:
     if sale.granted:
         benefits.take_back(book, kept.ref, part=part, of=kept.paid)
     wake(book, escrow.topic(kept.ref))
+    wake(book, topic(sale.ref))
+
+
+def is_restored(book: Book, sale: Sale) -> bool:
+    """Whether all that could not be refunded is in escrow again."""
+    kept = escrow_of(book, sale)
+    made = book.find(payments.Refund, payment=sale.payment)
+    given = sum(refund.amount for refund in made if refund.status in {"pending", "succeeded"})
+    return kept is None or kept.refunded <= given
+
+
+def not_refunded(book: Book, sale: Sale) -> None:
+    """A provider gave nothing back, so what the customer should have is in escrow again.
+
+    It stays there until somebody has decided: refunded again, or settled and released. What was
+    not called off is then released as before, anew if that had ended with nothing to release.
+    """
+    kept = escrow_of(book, sale)
+    if kept is None or kept.status not in {"held", "partly_released"}:
+        return
+    if kept.dispute is None:
+        book.perform(escrow.DisputeEscrow(kept.ref, "Its provider could not refund it."))
+    run = book.get(SagaRun, kept.saga) if kept.saga is not None else None
+    if run is not None and run.status in ENDED and sale.status != "cancelled":
+        start(book, run.name, {"escrow": kept.ref}, reference=kept.ref)
+    wake(book, topic(sale.ref))
 
 
 def is_over(book: Book, sale: Sale) -> bool:
@@ -239,8 +265,19 @@ def is_over(book: Book, sale: Sale) -> bool:
     kept = escrow_of(book, sale)
     if kept is None or kept.status != "refunded":
         return kept is None or kept.status == "released"
+    return not _is_refunding(book, sale)
+
+
+def is_payable_to_rider(book: Book, sale: Sale) -> bool:
+    """Whether it is known what the rider gets: not while a refund of the fee may yet fail."""
+    kept = escrow_of(book, sale)
+    taken = [leg for leg in (kept.legs if kept else []) if leg.name == DELIVERY and leg.waived]
+    return not taken or not _is_refunding(book, sale)
+
+
+def _is_refunding(book: Book, sale: Sale) -> bool:
     made = book.find(payments.Refund, payment=sale.payment)
-    return all(refund.status != "pending" for refund in made)
+    return any(refund.status == "pending" for refund in made)
 
 
 def reward(book: Book, sale: Sale) -> Sale:
