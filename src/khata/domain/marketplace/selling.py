@@ -254,6 +254,8 @@ def not_refunded(book: Book, sale: Sale) -> None:
         return
     if kept.dispute is None:
         book.perform(escrow.DisputeEscrow(kept.ref, "Its provider could not refund it."))
+    if sale.delivered_at is not None:
+        escrow.delivered(book, book.get(Escrow, kept.ref), "It was delivered.")
     run = book.get(SagaRun, kept.saga) if kept.saga is not None else None
     if run is not None and run.status in ENDED and sale.status != "cancelled":
         start(book, run.name, {"escrow": kept.ref}, reference=kept.ref)

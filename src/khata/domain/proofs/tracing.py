@@ -84,7 +84,7 @@ def _found(view: View, subject: str) -> tuple[list[str], set[str | None]]:
     people: set[str | None] = set()
     paid = select(view, payments.Payment).where(_PAYMENTS.c.subject == subject)
     for payment in records(view, payments.Payment, paid):
-        ids += _of_payment(view, payment.id)
+        ids += _of_refunds(view, payment.id, payment.entries)
         people.add(payment.owner)
     escrow = record(view, Escrow, subject)
     if escrow is not None:
@@ -103,9 +103,16 @@ def _found(view: View, subject: str) -> tuple[list[str], set[str | None]]:
 
 def _of_payment(view: View, name: str) -> list[str]:
     found = payments.payment(view, name)
-    query = select(view, payments.Refund).where(_REFUNDS.c.payment == found.id)
+    return _of_refunds(view, found.id, found.entries)
+
+
+def _of_refunds(view: View, payment: str, entries: list[str]) -> list[str]:
+    """A payment's entries with those of its refunds. Whoever asks may have another part in it
+    than to pay: whether they may see it is not decided here.
+    """
+    query = select(view, payments.Refund).where(_REFUNDS.c.payment == payment)
     back = records(view, payments.Refund, query)
-    return [*found.entries, *(entry for refund in back for entry in refund.entries)]
+    return [*entries, *(entry for refund in back for entry in refund.entries)]
 
 
 def _of_payout(view: View, name: str) -> list[str]:
