@@ -2,7 +2,7 @@
 
 import pytest
 
-from khata.domain import debts, escrow, inventory, ledger, loans, squads, wallets
+from khata.domain import debts, escrow, inventory, ledger, loans, proofs, squads, wallets
 from khata.domain.ledger import LegIn
 from tests.builders import ALICE, a_book, bdt, discrepancies
 
@@ -53,3 +53,14 @@ def test_what_is_posted_past_a_room_is_named(database_url, prepare, more):
         assert all(item.expected != item.got for item in found)
         by_hand(book, *(sides[::-1] if more else sides))
         assert discrepancies(book) == []
+
+
+def test_a_loan_that_was_repaid_in_many_parts_is_traced_wholly(database_url):
+    """However many they are: what the house has again is what it gave."""
+    with a_book(database_url, alice="1000.00") as book:
+        code = owed(book)
+        (loan,) = book.query(loans.loans).items
+        book.submit_many([loans.RepayLoan(loan.id, bdt("0.50")) for _ in range(180)])
+        traced = book.query(proofs.trace, loan.id)
+        nets = {effect.account: effect.net for effect in traced.effects}
+        assert (len(traced.entries), nets) == (181, {f"wallet/{ALICE}": "0.00", code: "0.00"})

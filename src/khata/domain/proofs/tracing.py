@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from khata.domain import inventory, ledger, loans, payments, payouts, squads
+from khata.domain import debts, inventory, ledger, loans, payments, payouts, squads
 from khata.domain.bookings import Booking
 from khata.domain.escrow import Escrow, receiving
 from khata.domain.ledger import EntryView
@@ -25,6 +25,7 @@ from khata.errors import NotFound, NotYours
 _PAYMENTS: Final = table_of(payments.Payment)
 _REFUNDS: Final = table_of(payments.Refund)
 _WORDS: Final = ("order", "booking")
+_AT_ONCE: Final = 200
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -121,7 +122,13 @@ def _of_payout(view: View, name: str) -> list[str]:
 
 def _of_loan(view: View, name: str) -> list[str]:
     found = loans.loan(view, name)
-    return [found.loan.entry, *(paid.entry for paid in found.repayments)]
+    ids = [found.loan.entry, *(paid.entry for paid in found.repayments)]
+    cursor = found.more  # a statement shows the newest: a trace that lacks some says nothing
+    while cursor is not None:
+        page = debts.repayments(view, found.loan.debt, cursor=cursor, limit=_AT_ONCE)
+        ids += [paid.entry for paid in page.items]
+        cursor = page.next
+    return ids
 
 
 def _of_investment(view: View, name: str) -> list[str]:
