@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khata import Khata
-from khata.domain import khata, ledger, trust, wallets
+from khata import Khata, Money
+from khata.domain import holds, khata, ledger, trust, wallets
 from khata.domain.setup import DefineUnit, Set
 from khata.domain.trust import RecordEvent, SetRules, Worth
 from khata.domain.trust.rules import score_of
@@ -177,6 +177,35 @@ def test_a_frozen_wallet_takes_no_experience(database_url):
         assert (award.xp, award.entry, award.score) == ("0", None, score_of(2, 0))
         assert state(book, XP).balance == "15"
         assert [line.xp for line in book.query(trust.history, "alice").items] == ["0", "15"]
+
+
+def test_frozen_equity_gives_no_experience(database_url):
+    """Nor does a purchase fail over the house's own account."""
+    with a_book(database_url) as book:
+        happened(book, "delivered")
+        book.submit(ledger.FreezeAccount("equity/experience", "odd"))
+        award = happened(book, "delivered")
+        assert (award.xp, award.entry, award.score) == ("0", None, score_of(2, 0))
+
+
+@pytest.mark.parametrize("opened", ["before", "by the first award"])
+def test_experience_is_not_given_away(database_url, opened):
+    """It only grows: whoever earned it can neither give, sell nor set it aside; the house takes
+    back what it gave by mistake.
+    """
+    with a_book(database_url) as book:
+        award = happened(book, "delivered", who="bob")
+        if opened == "before":
+            book.submit(wallets.OpenWallet("alice", "XP", "xp"))
+        mistake = happened(book, "delivered")
+        fifteen = Money("15", "XP")
+        gift = wallets.Transfer(XP, "bob/xp/XP", fifteen)
+        for command in (gift, holds.PlaceHold(XP, fifteen)):
+            assert refused(book, command, actor=owner("alice")).code == "limit_exceeded"
+        assert (score(book).xp, score(book, "bob").xp) == ("15", award.xp)
+        book.submit(ledger.Reverse(mistake.entry, "not hers"), actor=ADMIN)
+        assert score(book).xp == "0"
+        assert discrepancies(book) == []
 
 
 def test_a_books_own_unit_for_experience_is_used(database_url):

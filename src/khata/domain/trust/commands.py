@@ -12,6 +12,7 @@ from khata.domain.ledger import enter, house_account
 from khata.domain.setup import setting, source_of
 from khata.domain.trust.model import (
     EXPERIENCE,
+    KEPT,
     TRUST,
     XP,
     Award,
@@ -62,8 +63,9 @@ def set_rules(book: Book, command: SetRules) -> TrustRules:
 def award(book: Book, owner: str, event: str, *, reference: str) -> Award:
     """Give an owner what an event is worth: experience, and a new score, with a line of history.
 
-    From another room's handler. An experience wallet that is frozen or closed takes nothing;
-    the score changes all the same, so that it never stands in the way of an order.
+    From another room's handler. An experience wallet that is frozen or closed takes nothing, and
+    nothing comes out of a frozen equity; the score changes all the same, so that it never stands
+    in the way of an order.
 
     Errors: `Invalid` for an event that this book does not know, an owner's name that is none, a
     reference that is not 1 to 200 characters.
@@ -104,10 +106,12 @@ def _give(book: Book, owner: str, points: int, reference: str) -> tuple[int, int
     """Experience out of equity: (minor units given, decimals of `XP`, the entry's id)."""
     unit = book.peek(setup.Unit, XP.code) or book.add(XP)
     wallet = ensure_wallet(book, owner, "xp", unit.code)
-    if not points or wallet.status != "active":
+    if not wallet.limits:  # also on one that its owner opened before there was anything in it
+        wallet = book.change(wallet, limits=[KEPT])
+    house = house_account(book, EXPERIENCE, unit.code)
+    if not points or {wallet.status, house.status} != {"active"}:
         return 0, unit.exponent, None
     minor = points * 10**unit.exponent
-    house = house_account(book, EXPERIENCE, unit.code)
     moved = enter(
         book,
         ((house.id, minor), (wallet.id, -minor)),

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from khata.domain.setup import Unit
+from khata.engine.accounts import VelocityLimit
 from khata.engine.records import Record, Table
 
 TRUST: Final = "trust"
@@ -18,6 +19,8 @@ XP: Final = Unit("XP", 0, "Experience")
 """The unit that experience is counted in, added to a book with its first award."""
 EXPERIENCE: Final = "equity/experience"
 """Where experience comes from."""
+KEPT: Final = VelocityLimit(86_400, amount=0)
+"""The limit of every experience wallet: what somebody has earned is not given or sold to others."""
 
 
 class Worth(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
