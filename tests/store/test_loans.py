@@ -288,6 +288,23 @@ def test_each_overdue_instalment_is_told_of_once(database_url):
         assert look() == ([], [])
 
 
+def test_many_loans_are_looked_at_in_one_go(database_url, monkeypatch):
+    """What is known of them is fetched at once, not once for each: others wait meanwhile."""
+    clock = Clock()
+    with a_lender(database_url, clock=clock, alice="0") as book:
+        book.submit(setup.Set("loans", {"at_once": 40}))
+        for _ in range(40):
+            granted(book, "10.00", fee=None)
+    clock.pass_by(8 * DAYS)
+    asked = []
+    look = loans.rules.standing
+    monkeypatch.setattr(loans.rules, "standing", lambda *of: asked.append(of) or look(*of))
+    with a_lender(database_url, clock=clock) as book:  # which knows nothing of them yet
+        marked = book.submit(MarkOverdue(book.query(loans.due))).result
+        assert len(marked.overdue) == 40
+        assert len(asked) < 200
+
+
 def test_only_staff_and_machines_look(database_url):
     """And at no more than 500 loans in one go, all of which there are."""
     with a_lender(database_url, alice="0") as book:

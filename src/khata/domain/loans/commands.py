@@ -153,8 +153,11 @@ def mark_overdue(book: Book, command: MarkOverdue) -> Marked:
             expected=_MOST_LOOKED_AT,
             got=len(command.loans),
         )
+    names = dict.fromkeys(command.loans)
+    book.expect((Loan, name) for name in names)
+    book.expect((Debt, loan.debt) for name in names if (loan := book.peek(Loan, name)))
     found = []
-    for name in dict.fromkeys(command.loans):
+    for name in names:
         loan, debt = loan_of(book, name)
         if _look(book, loan, debt):
             found.append(rules.state_of(loan, debt, book.now))
