@@ -184,6 +184,21 @@ def test_a_squad_that_is_open_takes_anyone(database_url):
         assert do(book, squads.JoinSquad("eid"), KARIM).status == "active"
 
 
+def test_no_squad_is_a_member(database_url):
+    """Not of itself, where it would put in what is there already; and not of another."""
+    with a_town(database_url) as book:
+        a_squad(book, lina="100.00")
+        do(book, squads.CreateSquad("own", "Mine", "karim", "BDT"), KARIM)
+        for name, path in (("eid", EID), ("own", "squad-own/squad/BDT"), ("none", None)):
+            command = squads.AddMember("eid", f"squad-{name}", wallet=path)
+            assert reason(refused(book, command)) == ("squad_refused", "squad")
+            assert reason(refused(book, command, actor=LINA)) == ("squad_refused", "squad")
+        led = squads.CreateSquad("new", "t", "squad-own", "BDT", wallet="squad-own/squad/BDT")
+        assert reason(refused(book, led)) == ("squad_refused", "squad")
+        assert balances(book) == {"lina": "100.00"}
+        sound(book)
+
+
 def test_a_squad_has_a_largest_size(tmp_path, monkeypatch):
     """Everyone is told of everything, so there is an end to it."""
     monkeypatch.setattr("khata.domain.squads.commands.MOST_MEMBERS", 2)

@@ -233,6 +233,19 @@ def test_a_leader_stands_in_only_with_what_they_have(database_url):
         sound(book)
 
 
+def test_only_the_leader_has_the_leader_stand_in(database_url):
+    """A buyer buys with what everyone has; the leader's balance is not theirs to lend."""
+    with a_town(database_url) as book:
+        a_squad(book, lina="100.00", karim="10.00")
+        do(book, squads.SetRole("eid", "karim", "buyer"), LINA)
+        lent = squads.Purchase("eid", "goat", SHOP, bdt("40.00"), cover="leader")
+        assert refused(book, lent, actor=KARIM).code == "role_required"
+        do(book, squads.Purchase("eid", "hen", SHOP, bdt("20.00")), KARIM)
+        do(book, lent, FINANCE)
+        assert balances(book) == {"lina": "70.00", "karim": "-20.00"}
+        sound(book)
+
+
 def test_what_is_owed_can_be_forgiven(database_url):
     """The leader gives it, and the member may leave."""
     with a_town(database_url) as book:

@@ -63,7 +63,7 @@ class Purchase(Command, frozen=True, tag="squads.purchase", omit_defaults=True):
 
     `to`: the wallet that is paid; for staff also a house account. `sharing`: another rule than
     the squad's own, from its leader or staff. `cover`: where a member has too little, `refuse`,
-    or let them owe it, with what the `leader` has free standing in.
+    or, by the same two, let them owe it, with what the `leader` has free standing in.
     """
 
     squad: str
@@ -158,10 +158,13 @@ def _shared(
     """Each member's part of an amount, in minor units, which they have or the leader stands in
     for. `buyer`: who of the squad asks, None for staff.
 
-    Errors: `RoleRequired` for a rule that is not the squad's, unless the leader or staff give it;
-    those of `persons` and `parts_of`; `SquadRefused` (`short`).
+    Errors: `RoleRequired` for a rule that is not the squad's, or for the leader standing in,
+    unless the leader or staff say so; those of `persons` and `parts_of`; `SquadRefused` (`short`).
     """
     members = of.people(book, squad)
+    if command.cover == "leader" and buyer not in {None, squad.leader}:
+        # it is the leader's own balance that others would spend
+        raise RoleRequired("Standing in is for the leader to say.", expected=["leader"])
     kind, rest = squad.sharing, squad.rest
     if (sharing := command.sharing) is None:
         who = [Person(member.owner, member.weight, member.fixed) for member in members]

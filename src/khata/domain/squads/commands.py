@@ -163,7 +163,7 @@ def _wallet(book: Book, ref: str, unit: str) -> Account:
 @VERBS.handles(AddMember, roles=("owner", "admin", "service"))
 def add_member(book: Book, command: AddMember) -> SquadMemberState:
     """Errors: those of `squad_of`; `RoleRequired`, `Invalid`; `SquadRefused` with `closed`,
-    `member` for who is one, `full`.
+    `member` for who is one, `full`, `squad`.
     """
     squad = of.open_squad(book, command.squad)
     of.check_role(book, squad, "leader")
@@ -181,7 +181,8 @@ def add_member(book: Book, command: AddMember) -> SquadMemberState:
 @VERBS.handles(JoinSquad, roles=("owner", "admin", "service"))
 def join(book: Book, command: JoinSquad) -> SquadMemberState:
     """Errors: `NotYours` for who is not invited where only those may join; those of
-    `squad_of`, of the wallet; `SquadRefused` with `closed`, `member`, `full`.
+    `squad_of`, of the wallet; `SquadRefused` with `closed`, `member`, `full`,
+    `squad`.
     """
     squad = of.open_squad(book, command.squad, joining=True)
     owner = of.meant(book, command.owner)
@@ -312,7 +313,11 @@ def close(book: Book, command: CloseSquad) -> SquadState:
 
 
 def _invite(book: Book, squad: Squad, owner: str, role: Any) -> SquadMember:
-    """A row for somebody who was none, or left. Errors: `SquadRefused` (`member`, `full`)."""
+    """A row for somebody who was none, or left. Errors: `SquadRefused` (`member`, `full`); `squad`
+    for a squad: what it put in would be its members', whose balances nobody lowers.
+    """
+    if owner.startswith(owner_of("")):  # whether there is one or not: nobody learns which there are
+        raise SquadRefused(f"{owner[:128]} is a squad's.", reason="squad", got=owner[:128])
     known = book.peek(SquadMember, (squad.ref, owner))
     if known is not None and known.status != "left":
         raise SquadRefused(f"{owner[:128]} is a member or invited.", reason="member")
