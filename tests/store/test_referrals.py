@@ -11,6 +11,7 @@ from khata.domain.benefits import (
     Refer,
     SetBenefitPolicy,
     referring,
+    rules,
 )
 from khata.domain.ledger import FreezeAccount, UnfreezeAccount
 from tests.builders import (
@@ -207,6 +208,7 @@ def test_a_frozen_wallet_lets_the_bonus_wait(database_url):
         assert owed(book) == ("80.00", "80.00", True)
         waiting = book.submit(PayBonuses("alice"), actor=FINANCE).result
         assert (waiting.paid, waiting.waiting) == ([], 1)
+        assert [wallet.owner for wallet in book.query(wallets.wallets).items] == ["alice"]
         book.submit(UnfreezeAccount(ALICE, "fine"))
         paid = book.submit(PayBonuses("bob"), actor=SERVICE).result
         assert (paid.paid, paid.waiting) == (["bob"], 0)
@@ -226,6 +228,24 @@ def test_many_bonuses_are_paid_in_turns(database_url, monkeypatch):
         assert balance(book) == "100.00"
         assert book.submit(PayBonuses("alice")).result.paid == ["b3"]
         assert owed(book) == ("0.00", "0.00", True)
+
+
+def test_many_that_wait_are_looked_at_together(database_url, monkeypatch):
+    """A referrer may have thousands: each is looked at a few times, not once for each other."""
+    names = [f"b{number}" for number in range(60)]
+    with a_shop(database_url) as book:
+        bonus_policy(book, kyc="both")
+        for name in names:
+            refer(book, referred=name)
+            first_purchase(book, name)
+    looks, is_known = [], rules.is_known
+    monkeypatch.setattr(rules, "is_known", lambda *given: looks.append(1) or is_known(*given))
+    with a_shop(database_url) as book:  # another process: nothing of it is in memory
+        book.submit(ConfirmKyc("alice", "File 7."))
+        assert book.submit(PayBonuses("alice")).result.waiting == len(names)
+        assert len(looks) <= 6 * len(names)
+        book.submit(ConfirmKyc("b7", "File 8."))
+        assert balance(book) == "50.00"
 
 
 # ── calling it off ───────────────────────────────────────────────────────────────────

@@ -201,7 +201,7 @@ def qualify(book: Book, owner: str, subject: str, unit: str | None = None) -> Re
     )
     referral = _owe(book, referral, 1)
     _announce(book, referral, "qualified")
-    if _is_due(book, referral):
+    if _due(book, [referral]):
         referral = _pay(book, referral)
     return referral
 
@@ -253,22 +253,34 @@ def _unit(referral: Referral) -> str:
     return referral.unit
 
 
-def _is_due(book: Book, referral: Referral) -> bool:
-    """Whether the bonuses can be paid: who must be known is, and no account is frozen."""
-    wanted = (referral.referrer, referral.referred)
-    known = frozenset(owner for owner in wanted if book.peek(Kyc, owner) is not None)
-    return rules.is_known(referral, known) and all(
-        account.status == "active" for account in _accounts(book, referral)
-    )
+def _due(book: Book, referrals: Sequence[Referral]) -> list[Referral]:
+    """Those whose bonuses can be paid, at most so many at once: who must be known is, and no
+    account is frozen. What this asks of them is loaded together: thousands may wait.
+    """
+    people = {name for one in referrals for name in (one.referrer, one.referred)}
+    book.expect(rows=((Kyc, name) for name in people))
+    known = frozenset(name for name in people if book.peek(Kyc, name) is not None)
+    ready = [one for one in referrals if rules.is_known(one, known)]
+    due: list[Referral] = []
+    for start in range(0, len(ready), _MOST_AT_ONCE):
+        some = ready[start : start + _MOST_AT_ONCE]
+        book.foresee(Account, "code", [code for one in some for code in _codes(one)])
+        due += [one for one in some if _is_open(book, one)]
+        if len(due) >= _MOST_AT_ONCE:
+            break
+    return due[:_MOST_AT_ONCE]
 
 
-def _accounts(book: Book, referral: Referral) -> list[Account]:
-    unit = _unit(referral)
+def _is_open(book: Book, referral: Referral) -> bool:
+    """No account is frozen. One that is not there yet is opened when it is paid into, not here."""
+    found = [account for code in _codes(referral) for account in book.find(Account, code=code)]
+    return all(one.status == "active" for one in found if one.unit == referral.unit)
+
+
+def _codes(referral: Referral) -> list[str]:
     owners = [owner for owner, _ in _bonuses(referral)]
-    return [
-        *(ensure_wallet(book, owner, "personal", unit) for owner in owners),
-        *(house_account(book, f"{OWED}/{owner}", unit) for owner in owners),
-    ]
+    paths = [f"wallet/{owner}/personal/{referral.unit}" for owner in owners]
+    return [*paths, *(f"{OWED}/{owner}" for owner in owners)]
 
 
 # ── staff ────────────────────────────────────────────────────────────────────────────
@@ -332,12 +344,7 @@ def _pay_what_is_due(book: Book, owner: str) -> BonusesPaid:
     own = book.peek(Referral, owner)
     if own is not None and own.status == "qualified":
         waiting = [own, *waiting]
-    due: list[Referral] = []
-    for referral in waiting:
-        if len(due) == _MOST_AT_ONCE:
-            break
-        if _is_due(book, referral):
-            due.append(referral)
+    due = _due(book, waiting)
     _check_total(book, due)
     paid = [_pay(book, referral).referred for referral in due]
     return BonusesPaid(owner, paid, len(waiting) - len(paid))
