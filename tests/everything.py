@@ -136,6 +136,7 @@ def everything(book, clock):
     buy_with_benefits(story)
     buy_together(story)
     keep_in_escrow(story)
+    sell_on_the_market(story)
 
 
 def people_decide(story):
@@ -400,3 +401,34 @@ def keep_in_escrow(story):
     story.do(escrow.ConfirmDelivery("K1", "seen"))
     story.do(escrow.RefundEscrow("K1", "scratched", bdt("1.00")))
     story.work(2 * 86_400)
+
+
+def sell_on_the_market(story):
+    """A sale that is placed, paid, brought and refunded in part; and one that is called off."""
+    story.do(wallets.OpenWallet("rina", "BDT", "creator"))
+    story.do(wallets.OpenWallet("ravi", "BDT", "rider"))
+    story.do(wallets.OpenWallet("sami", "BDT", "partner"))
+    story.do(benefits.CreateCampaign("MELA", "Mela", "BDT", points=1000))
+    for ref in ("S1", "S2"):
+        placed = marketplace.PlaceSale(
+            ref,
+            "eve",
+            "sami",
+            bdt("20.00"),
+            creator="rina",
+            video="v7",
+            delivery_fee=bdt("2.00"),
+            codes=["MELA"],
+            category="toys",
+            title="A kite",
+            country="BD",
+        )
+        story.do(placed)
+    story.do(marketplace.PaySale("S1", way="card", token="tok_ok"))
+    story.work()
+    story.do(marketplace.AssignRider("S1", "ravi"))
+    story.do(marketplace.DeliverSale("S1", late=True))
+    story.work()
+    story.do(marketplace.RefundSale("S1", "torn", bdt("10.00"), fault="partner"))
+    story.do(marketplace.CancelSale("S2", "changed her mind", "customer"))
+    story.work()

@@ -238,6 +238,51 @@ def a_sale_that_is_given_back(book, work):
     work()
 
 
+# ── sales ────────────────────────────────────────────────────────────────────────────
+
+
+def placed(book, ref, **fields):
+    """A sale because of a video, that somebody has to bring, with a code."""
+    for owner, kind in (("mitu", "creator"), ("rahim", "rider")):
+        book.submit(wallets.OpenWallet(owner, "BDT", kind), key=f"open-{owner}")
+    code = benefits.CreateCampaign("EID", "A tenth off", "BDT", points=1000)
+    book.submit(code, key="campaign")
+    made = marketplace.PlaceSale(
+        ref,
+        "alice",
+        "host",
+        bdt("300.00"),
+        partner_wallet="host/host/BDT",
+        creator="mitu",
+        video="v1",
+        delivery_fee=bdt("60.00"),
+        codes=["EID"],
+        country="BD",
+        **fields,
+    )
+    book.submit(made, key="place")
+
+
+def a_video_order_that_arrives(book, work):
+    """Paid at once, brought, its rider paid; released a day later, and all rewarded."""
+    placed(book, "V1", wallet=ALICE, release_days=1)
+    work(1)
+    book.submit(marketplace.AssignRider("V1", "rahim"), key="assign")
+    book.submit(marketplace.DeliverSale("V1"), key="deliver")
+    work()
+
+
+def a_video_order_that_is_called_off(book, work):
+    """Paid by card, on its way, and called off: all of it goes back, the code can be used again."""
+    placed(book, "V2")
+    work(1)
+    book.submit(marketplace.PaySale("V2", way="card", token="tok_ok"), key="pay-sale")
+    work(1)
+    book.submit(marketplace.AssignRider("V2", "rahim"), key="assign")
+    book.submit(marketplace.CancelSale("V2", "Nobody at home.", "customer"), key="cancel-sale")
+    work()
+
+
 STORIES = (
     a_charge_that_was_done,
     a_charge_that_was_not_done,
@@ -254,6 +299,8 @@ STORIES = (
     shares_that_ran_out,
     an_escrow_after_delivery,
     a_sale_that_is_given_back,
+    a_video_order_that_arrives,
+    a_video_order_that_is_called_off,
 )
 """Together they go through every saga that is built in; a test checks it."""
 
@@ -300,5 +347,11 @@ def _records(book):
     found.append(
         sorted((item.status, item.held, item.refunded, len(item.history)) for item in kept)
     )
+    sold = book.query(marketplace.sales, limit=1000).items
+    found.append(sorted((item.status, item.refunded, item.completed_at is None) for item in sold))
+    errands = book.query(marketplace.missions, limit=1000).items
+    found.append(sorted((item.status, item.rider or "") for item in errands))
+    given = book.query(benefits.campaigns, limit=1000).items
+    found.append(sorted((item.code, item.spent, item.uses) for item in given))
     accounts = book.query(payouts.bank_accounts, limit=1000).items
     return [*found, sorted((account.owner, account.status) for account in accounts)]

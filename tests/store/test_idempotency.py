@@ -72,6 +72,7 @@ LONG_WAYS = {
     "benefits",
     "squads",
     "escrow",
+    "marketplace",
 }
 PAY = Transfer(ALICE, BOB, bdt("1.00"))
 CREDIT = {"kind": "wallets.credit", "wallet": ALICE, "amount": {"amount": "3", "currency": "BDT"}}
