@@ -229,13 +229,12 @@ class Player:
     def check(self):
         """After every command."""
         accounts, sales = self.accounts(), self.records(Sale)
-        is_between = bool(self.waiting("escrow_refund"))
         left = sum(it.natural for it in accounts.values() if it.kind in ASSETS)
         assert left == sum(it.natural for it in accounts.values() if it.kind in OTHERS)
         for kept in self.records(Escrow).values():
             caps(kept, sales[kept.ref.removeprefix("order/")])
             held = sum(leg.held for leg in kept.legs)
-            assert is_between or accounts[kept.account].natural == held
+            assert accounts[kept.account].natural == held
 
     def check_end(self):
         """When all that was under way has come to its end."""
@@ -250,7 +249,7 @@ class Player:
         assert self.book.query(debts.unexplained) == []
         report = self.book.verify()
         assert report.ok, report.discrepancies
-        assert not any(self.waiting(name) for name in ("escrow_refund", "sale_refund", "refund"))
+        assert not any(self.waiting(name) for name in ("sale_refund", "refund"))
         for status in ("stuck", "compensation_stuck"):
             assert self.book.query(sagas.sagas, status=status).items == []
         sales, kepts = self.records(Sale), self.records(Escrow)

@@ -3,13 +3,26 @@
 import pytest
 
 from khata import Money
-from khata.domain import debts, ledger, payments, sagas, setup, wallets
+from khata.base.actor import WORKER
+from khata.domain import debts, ledger, payments, setup, wallets
 from khata.domain.access import Approve, RequestApproval
-from khata.domain.escrow import DisputeEscrow, RefundEscrow
+from khata.domain.escrow import DisputeEscrow, RefundEscrow, ReleaseEscrow, SettleDispute
 from khata.domain.ledger import CloseAccount, FreezeAccount, SetLimits
+from khata.domain.payments import ProviderEvent, Refund
 from khata.domain.wallets import Debit
+from khata.engine.reading import record
 from khata.testing import VirtualClock
-from tests.builders import ADMIN, ALICE, FINANCE, OTHER_ADMIN, SERVICE, bdt, owner, refused
+from tests.builders import (
+    ADMIN,
+    ALICE,
+    FINANCE,
+    OTHER_ADMIN,
+    SERVICE,
+    SUPPORT,
+    bdt,
+    owner,
+    refused,
+)
 from tests.escrows import (
     CAMPAIGN,
     CREATOR,
@@ -401,6 +414,9 @@ def test_a_refund_that_its_provider_refuses(database_url):
         assert parts(again, "held")["partner"] == "720.00"
         assert amounts(book, CAMPAIGN, "clearing/refunds") == ["100.00", "0.00"]
         assert sound(book, "order/P1")
+        # a person decides: otherwise its days might end before the payer was asked
+        assert refused(book, ReleaseEscrow("order/P1", "Fine.")).code == "escrow_disputed"
+        book.submit(SettleDispute("order/P1", "They want no refund any more."), actor=SUPPORT)
         release(book, "order/P1")
         assert owed(book, "karim") == [("settled", "0.00")]
         assert amounts(book, *SHARED) == ["50.00", "150.00", "400.00"]
@@ -429,8 +445,6 @@ def test_refunds_that_overlap_at_a_provider(database_url):
         work(book, clock)
         assert done.refunded == "10.00"
         assert amounts(book, CAMPAIGN, "escrow/order/P1", "cash/sandbox") == ["0.00"] * 3
-        found = book.query(sagas.sagas, name="escrow_refund").items
-        assert [run.status for run in found] == ["completed"] * 3
         assert [item.status for item in book.query(payments.refunds).items].count("failed") == 1
         assert sound(book, "order/P1")
 
@@ -443,3 +457,102 @@ def test_a_payer_who_cannot_take_it(database_url):
         book.submit(CloseAccount(ALICE, "Moved away."))
         nothing_written(book, refunding(), "account_closed")
         assert sound(book, "M1")
+
+
+# ── past the escrow ──────────────────────────────────────────────────────────────────
+
+
+def told(kind, book, amount, thing="re_9", **more):
+    """The payment's provider tells of a refund."""
+    paid_by = book.query(payments.payments, subject="order/P1").items[0]
+    return ProviderEvent(
+        f"evt-{kind}-{thing}",
+        "sandbox",
+        kind,
+        thing,
+        charge=paid_by.charge,
+        amount=amount,
+        currency="BDT",
+        **more,
+    )
+
+
+def provider_name(book, refund_id):
+    """What the provider calls a refund of ours."""
+    with book.view() as view:
+        return record(view, Refund, refund_id).refund_key.partition("/")[2]
+
+
+def past(book, clock, way, amount):
+    """A refund that the escrow did not ask for; its payment's or its provider's own."""
+    if way == "ours":
+        paid_by = book.query(payments.payments, subject="order/P1").items[0]
+        book.submit(payments.RefundPayment(paid_by.id, "Asked for.", bdt(amount)))
+        work(book, clock)
+    else:
+        book.submit(payments.Tell(told("refund.succeeded", book, amount)), actor=WORKER)
+
+
+@pytest.mark.parametrize("way", ["ours", "theirs"])
+@pytest.mark.parametrize("released", [None, "500.00", "1000.00"])
+def test_a_refund_past_the_escrow(database_url, way, released):
+    """Its legs give all the same, whether released or not; who has it no more owes it."""
+    clock = VirtualClock()
+    with a_market(database_url, clock=clock) as book:
+        paid(book, clock, amount="900.00", campaign=bdt("100.00"))
+        if released:
+            release(book, "order/P1", released)
+            book.submit(Debit(PARTNER, bdt("300.00")))
+        past(book, clock, way, "450.00")
+        now = kept(book, "order/P1")
+        assert (now.refunded, now.history[-1].reason) == (
+            "450.00",
+            "It was refunded by its payment.",
+        )
+        assert amounts(book, "receivable/refunds", "clearing/refunds", CAMPAIGN) == [
+            "0.00",
+            "0.00",
+            "50.00",
+        ]
+        assert sound(book, "order/P1")
+        if released is None:
+            release(book, "order/P1")
+        refund(book, "order/P1")
+        work(book, clock)
+        assert kept(book, "order/P1").refunded == "900.00"
+        assert amounts(book, "receivable/refunds", "cash/sandbox", CAMPAIGN) == ["0.00"] * 3
+        assert sound(book, "order/P1")
+
+
+def test_a_refund_that_fails_after_it_had_succeeded(database_url):
+    """What came again is in escrow, for those who had given it, until a person decides."""
+    clock = VirtualClock()
+    with a_market(database_url, clock=clock) as book:
+        paid(book, clock, amount="900.00", campaign=bdt("100.00"))
+        release(book, "order/P1")
+        refund(book, "order/P1", "450.00")
+        work(book, clock)
+        given = book.query(payments.refunds).items[0]
+        thing = provider_name(book, given.id)
+        failed = told("refund.failed", book, "450.00", thing, reference=given.id)
+        book.submit(payments.Tell(failed), actor=WORKER)
+        again = kept(book, "order/P1")
+        assert (again.refunded, again.held) == ("0.00", "500.00")
+        assert again.dispute == "Its provider could not refund it."
+        assert sound(book, "order/P1")
+        refund(book, "order/P1", "450.00")
+        work(book, clock)
+        assert (kept(book, "order/P1").refunded, kept(book, "order/P1").held) == ("450.00", "0.00")
+        assert sound(book, "order/P1")
+
+
+def test_more_is_refunded_than_its_legs_have(database_url):
+    """The rider keeps what was earned; what nobody has to give stays with the house."""
+    clock = VirtualClock()
+    with a_market(database_url, clock=clock) as book:
+        paid(book, clock, amount="1060.00", receivers=WITH_RIDER, extra=["delivery"])
+        release(book, "order/P1")
+        past(book, clock, "theirs", "1060.00")
+        assert amounts(book, "receivable/refunds") == ["60.00"]
+        assert kept(book, "order/P1").refunded == "1000.00"
+        assert sound(book, "order/P1")

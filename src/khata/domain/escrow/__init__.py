@@ -11,6 +11,7 @@ from khata.domain.escrow.commands import (
     SettleDispute,
     back_of,
 )
+from khata.domain.escrow.following import follow
 from khata.domain.escrow.holding import (
     Terms,
     assign,
@@ -59,6 +60,7 @@ __all__ = [
     "delivered",
     "escrow",
     "escrows",
+    "follow",
     "legs_by_rule",
     "noted",
     "receiving",

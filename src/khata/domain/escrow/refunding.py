@@ -20,7 +20,6 @@ from khata.domain.setup import source_of
 from khata.engine import limits
 from khata.engine.accounts import Account
 from khata.engine.book import Book, Leg
-from khata.engine.sagas import start
 
 Frozen = Literal["refuse", "owe"]
 
@@ -64,13 +63,13 @@ def refund(book: Book, escrow: Escrow, back: Back) -> Escrow:
     if back.policy == "named" and named is not None and support:
         named = _with_support(named, sum(support))
     parts = rules.refund_parts(escrow, given, back.policy, named)
-    takings = _takings(book, escrow, parts, back.frozen)
-    owed = [taking.owed for taking in takings]
+    taken = takings(book, escrow, parts, back.frozen)
+    owed = [taking.owed for taking in taken]
     legs, out = rules.given_back(escrow.legs, parts, owed)
-    moved = _enter(book, escrow, takings, out, amount, support, back.reason)
+    moved = _enter(book, escrow, taken, out, amount, support, back.reason)
     last, reason = back.amount is None, back.reason
     steps = noted(book, escrow, "refunded", amount=amount, reason=reason, moved=moved, last=last)
-    _owe(book, escrow, takings, back.reason)
+    owe(book, escrow, taken, back.reason)
     escrow = book.change(
         escrow,
         refunded=escrow.refunded + amount,
@@ -80,7 +79,8 @@ def refund(book: Book, escrow: Escrow, back: Back) -> Escrow:
         steps=steps,
     )
     if escrow.payment is not None:
-        _through_payment(book, escrow, amount, parts, support, back.reason)
+        payment = book.get(payments.Payment, escrow.payment)
+        payments.open_refund(book, payment, amount, back.reason)
     tell(book, escrow)
     return escrow
 
@@ -91,29 +91,7 @@ def _with_support(named: Mapping[str, int], support: int) -> Mapping[str, int]:
     return {name: part + (support if name == first else 0) for name, part in named.items()}
 
 
-def _through_payment(
-    book: Book,
-    escrow: Escrow,
-    amount: int,
-    parts: Sequence[int],
-    support: Sequence[int],
-    reason: str,
-) -> None:
-    """Have the payment give it back. A provider may yet fail to: then it returns to the legs."""
-    payment = book.get(payments.Payment, escrow.payment)
-    refund_ = payments.open_refund(book, payment, amount, reason)
-    if payment.method == "provider":
-        data = {
-            "escrow": escrow.ref,
-            "refund": refund_.id,
-            "amount": amount,
-            "parts": list(parts),
-            "support": list(support),
-        }
-        start(book, "escrow_refund", data, reference=escrow.ref)
-
-
-class _Taking(msgspec.Struct, frozen=True):
+class Taking(msgspec.Struct, frozen=True):
     """What is taken from one leg: from its account, and what it owes; the rest is in escrow."""
 
     account: Account | None = None
@@ -121,14 +99,14 @@ class _Taking(msgspec.Struct, frozen=True):
     owed: int = 0
 
 
-def _takings(book: Book, escrow: Escrow, parts: Sequence[int], frozen: Frozen) -> list[_Taking]:
+def takings(book: Book, escrow: Escrow, parts: Sequence[int], frozen: Frozen) -> list[Taking]:
     """For each leg what is taken; two legs on one wallet find the money there once."""
-    found: list[_Taking] = []
+    found: list[Taking] = []
     spent: dict[int, int] = {}
     for leg, part in zip(escrow.legs, parts, strict=True):
         due = part - min(part, leg.held)
         if not due:
-            found.append(_Taking())
+            found.append(Taking())
             continue
         account = account_of_leg(book, escrow, leg)
         room = _room(account, frozen)
@@ -136,7 +114,7 @@ def _takings(book: Book, escrow: Escrow, parts: Sequence[int], frozen: Frozen) -
             room = max(room - spent.get(account.id, 0), 0)
         there = due if room is None else min(due, room)
         spent[account.id] = spent.get(account.id, 0) + there
-        found.append(_Taking(account, there, due - there))
+        found.append(Taking(account, there, due - there))
     return found
 
 
@@ -157,7 +135,7 @@ def _room(account: Account, frozen: Frozen) -> int | None:
 def _enter(
     book: Book,
     escrow: Escrow,
-    takings: Sequence[_Taking],
+    takings: Sequence[Taking],
     out: int,
     amount: int,
     support: Sequence[int],
@@ -172,8 +150,7 @@ def _enter(
         if taking.account is not None and taking.there:
             legs.append((taking.account.id, taking.there))
         if taking.account is not None and taking.owed:
-            code = debts.account_code(RECEIVABLE, taking.account.owner or "house")
-            legs.append((house_account(book, code, unit).id, taking.owed))
+            legs.append((debt_account(book, escrow, taking.account).id, taking.owed))
     kept = amount if escrow.payment is not None else 0
     legs.append((house_account(book, escrow.account, unit).id, out - kept))
     if not kept:
@@ -196,7 +173,14 @@ def _enter(
     ]
 
 
-def _owe(book: Book, escrow: Escrow, takings: Sequence[_Taking], reason: str) -> None:
+def debt_account(book: Book, escrow: Escrow, wallet: Account) -> Account:
+    """Where stands what the owner of a wallet owes of a refund."""
+    code = debts.account_code(RECEIVABLE, wallet.owner or "house")
+    return house_account(book, code, escrow.unit)
+
+
+def owe(book: Book, escrow: Escrow, takings: Sequence[Taking], reason: str) -> None:
+    """Write down what those owe who have not got what they are to give."""
     for taking in takings:
         if taking.account is not None and taking.account.owner is not None and taking.owed:
             debts.owe(
@@ -209,42 +193,3 @@ def _owe(book: Book, escrow: Escrow, takings: Sequence[_Taking], reason: str) ->
                 reason=reason,
                 wallet=taking.account.code.removeprefix("wallet/"),
             )
-
-
-def restore(
-    book: Book, ref: str, amount: int, parts: Sequence[int], support: Sequence[int]
-) -> Escrow:
-    """A refund came to nothing at its provider: what was collected for it is in escrow again, for
-    the legs that had given it; the givers give theirs anew.
-    """
-    escrow = book.get(Escrow, ref)
-    legs = [rules.restored(leg, part) for leg, part in zip(escrow.legs, parts, strict=True)]
-    again = [
-        (house_account(book, giver.account, escrow.unit).id, part)
-        for giver, part in zip(escrow.givers, support, strict=True)
-        if part
-    ]
-    moved = []
-    if again:
-        back = house_account(book, escrow.account, escrow.unit).id
-        moved.append(
-            enter(
-                book,
-                [*again, (back, -sum(support))],
-                type="escrow",
-                source=source_of(book, escrow.source),
-                reference=ref,
-                metered=False,
-            )
-        )
-    reason = "The provider could not refund it."
-    escrow = book.change(
-        escrow,
-        refunded=escrow.refunded - amount,
-        legs=legs,
-        givers=rules.givers_after(escrow.givers, [-part for part in support]),
-        status=rules.status_of(legs),
-        steps=noted(book, escrow, "funded", amount=amount, reason=reason, moved=moved, last=True),
-    )
-    tell(book, escrow)
-    return escrow

@@ -1,15 +1,14 @@
-"""The long ways of an escrow: until its days are over, and until a provider has refunded."""
+"""The long way of an escrow: until its days are over."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from khata.base.clock import SECOND
-from khata.domain.escrow import holding, refunding
+from khata.domain.escrow import holding
 from khata.domain.escrow.model import Escrow
-from khata.domain.payments import Refund
 from khata.engine.book import Book
-from khata.engine.sagas import IMPOSSIBLE, NOTHING, Delay, Local, Retry, Run, Saga, Wait
+from khata.engine.sagas import IMPOSSIBLE, Delay, Local, Retry, Run, Saga, Wait
 from khata.engine.sagas.steps import Remembered
 
 _DAY_SECONDS: Final = 86_400
@@ -72,25 +71,6 @@ def _release(book: Book, run: Run) -> Remembered:
     return {"status": escrow.status}
 
 
-# ── refunding through a provider ─────────────────────────────────────────────────────
-
-
-def _refund_topic(run: Run) -> str:
-    return str(run.data["refund"])
-
-
-def _settled(book: Book, run: Run) -> Remembered:
-    refund = book.get(Refund, run.data["refund"])
-    return None if refund.status == "pending" else {"refund_status": refund.status}
-
-
-def _confirm(book: Book, run: Run) -> Remembered:
-    if book.get(Refund, run.data["refund"]).status in {"failed", "cancelled"}:
-        data = run.data
-        refunding.restore(book, data["escrow"], data["amount"], data["parts"], data["support"])
-    return None
-
-
 SAGAS: Final = (
     Saga(
         "escrow_release",
@@ -103,14 +83,5 @@ SAGAS: Final = (
         ),
         open_to_all=False,
     ),
-    Saga(
-        "escrow_refund",
-        1,
-        (
-            Wait(name="settled", ready=_settled, topic=_refund_topic),
-            Local(name="confirm", do=_confirm, undo=NOTHING),
-        ),
-        open_to_all=False,
-    ),
 )
-"""The sagas of this room."""
+"""The saga of this room."""

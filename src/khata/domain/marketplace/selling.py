@@ -100,6 +100,7 @@ def hold(book: Book, sale: Sale) -> Sale:
     )
     legs = legs_of(book, sale)
     escrow.begin(book, account, terms, legs, entries, givers)
+    escrow.follow(book, payment)  # some of it may have gone back since it came
     sale = book.change(sale, status="paid", payment=payment.id, paid_at=book.now)
     announce(book, sale, "paid")
     return sale

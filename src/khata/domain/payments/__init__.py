@@ -15,6 +15,7 @@ from khata.domain.payments.commands import (
     register,
 )
 from khata.domain.payments.model import (
+    OWED,
     Applied,
     Dispute,
     Payable,
@@ -35,6 +36,7 @@ from khata.domain.payments.queries import (
 from khata.domain.payments.refunding import open_refund, refundable
 from khata.domain.payments.rules import SETTLED
 from khata.domain.payments.sagas import SAGAS
+from khata.domain.payments.settling import followed_by
 from khata.domain.payments.showing import (
     DisputeState,
     PayableState,
@@ -45,6 +47,7 @@ from khata.domain.payments.showing import (
 from khata.domain.payments.telling import apply_event
 
 __all__ = [
+    "OWED",
     "SAGAS",
     "SETTLED",
     "VERBS",
@@ -69,6 +72,7 @@ __all__ = [
     "apply_event",
     "cancel",
     "disputes",
+    "followed_by",
     "initiate",
     "offered",
     "open_refund",

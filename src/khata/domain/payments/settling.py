@@ -9,7 +9,7 @@ so that doing it twice does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from khata.base.money import to_text
@@ -35,6 +35,18 @@ P = TypeVar("P", Payment, Refund, Dispute)
 _TOLD: Final = ("authorised", "failed", "expired", "refunded", "partially_refunded", "disputed")
 
 
+Follow = Callable[[Book, Payment], None]
+_FOLLOWERS: Final[list[Follow]] = []
+
+
+def followed_by(follow: Follow) -> Follow:
+    """Register who shares what was paid among others, and so has to know in the same command when
+    some of it went back, or came again because a refund failed. It refuses nothing.
+    """
+    _FOLLOWERS.append(follow)
+    return follow
+
+
 def cash_of(payment: Payment) -> str:
     """The account in which the payment's provider keeps our money."""
     return f"cash/{payment.provider}"
@@ -57,6 +69,8 @@ def settle(book: Book, payment: Payment) -> Payment:
     if payment.status in {"failed", "expired"}:
         _let_go(book, payment)
     _settle_payable(book, payment)
+    for follow in _FOLLOWERS if refunds else ():
+        follow(book, payment)
     if landing:
         announce(book, payment, "paid")
     if payment.status != before.status and payment.status in _TOLD:
