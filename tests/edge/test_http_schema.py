@@ -19,6 +19,7 @@ from khata.edge.http.escrow import escrow_operations
 from khata.edge.http.hooks import hook_operations
 from khata.edge.http.inventory import stock_operations
 from khata.edge.http.loans import loan_operations
+from khata.edge.http.marketplace import marketplace_operations
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
 from khata.edge.http.reads import read_operations
@@ -51,6 +52,7 @@ NAMES = [
         *commission_operations(Settings(), Threads()),
         *benefit_operations(Settings(), Threads()),
         *escrow_operations(Settings(), Threads()),
+        *marketplace_operations(Settings(), Threads()),
         *loan_operations(Settings(), Threads()),
         *earning_operations(Settings(), Threads()),
         *stock_operations(Settings(), Threads()),

@@ -32,6 +32,7 @@ from khata.edge.client.methods import each as _each
 from khata.edge.client.methods import each_asynchronous as _async_each
 from khata.edge.client.methods import sync as _sync
 from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
+from khata.edge.client.sale_methods import AsyncSaleMethods, SaleMethods
 from khata.edge.client.squad_methods import AsyncSquadMethods, SquadMethods
 from khata.edge.client.stock_methods import AsyncStockMethods, StockMethods
 
@@ -67,7 +68,13 @@ class _Attempt:
 
 
 class Client(
-    BenefitMethods, EarningMethods, LoanMethods, StockMethods, SquadMethods, EscrowMethods
+    BenefitMethods,
+    EarningMethods,
+    LoanMethods,
+    StockMethods,
+    SquadMethods,
+    EscrowMethods,
+    SaleMethods,
 ):
     """A book behind HTTP: `with Client("http://localhost:8080", key) as client: …`.
 
@@ -256,6 +263,7 @@ class AsyncClient(
     AsyncStockMethods,
     AsyncSquadMethods,
     AsyncEscrowMethods,
+    AsyncSaleMethods,
 ):
     """As `Client`, for coroutines: `async with AsyncClient(url, key) as client: …`."""
 

@@ -31,6 +31,7 @@ from khata.edge.http.guard import Guard
 from khata.edge.http.hooks import hook_operations
 from khata.edge.http.inventory import stock_operations
 from khata.edge.http.loans import loan_operations
+from khata.edge.http.marketplace import marketplace_operations
 from khata.edge.http.metrics import Metrics
 from khata.edge.http.openapi import document
 from khata.edge.http.operation import Operation
@@ -93,6 +94,7 @@ class Door:
             *earning_operations(settings, self.threads),
             *benefit_operations(settings, self.threads),
             *escrow_operations(settings, self.threads),
+            *marketplace_operations(settings, self.threads),
             *stock_operations(settings, self.threads),
             *squad_operations(settings, self.threads),
             statement_operation(self.threads),

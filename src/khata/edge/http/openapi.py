@@ -149,6 +149,8 @@ _IDS: Final = {
     "squad": "eid",
     "purchase": "sqp_0800",
     "sale": "M1001",
+    "mission": "mis_0800",
+    "subject": "order%2FM1001",
     "campaign": "EID-2026",
     "referred": "bob",
     "owner": "alice",
