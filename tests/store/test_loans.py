@@ -154,6 +154,9 @@ def test_the_book_says_how_much_and_how_many(database_url):
             assert refused(book, GrantLoan(ALICE, bdt("1.00"))).code == "invalid_input"
         book.submit(setup.Set("loans", {"most": {"BDT": "much"}, "at_once": 9}))
         assert refused(book, GrantLoan(ALICE, bdt("1.00"))).code == "invalid_amount"
+        for name, grant in (("most", GrantLoan), ("float_most", AdvanceFloat)):
+            book.submit(setup.Set("loans", {name: {"bdt": "100.00"}, "at_once": 9}))
+            assert refused(book, grant(ALICE, bdt("1.00"))).code == "unknown_currency"
 
 
 def test_who_is_overdue_gets_no_more(database_url):
@@ -318,6 +321,26 @@ def test_only_staff_and_machines_look(database_url):
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────
+
+
+def test_a_page_of_few_among_many_loans_is_not_sought_for_ever(database_url, monkeypatch):
+    """After so many that do not fit the next page goes on; together the pages have them all."""
+    monkeypatch.setattr(loans.queries, "_MOST_LOOKED_AT", 4)
+    clock = Clock()
+    with a_lender(database_url, clock=clock, alice="0") as book:
+        book.submit(setup.Set("loans", {"at_once": 20}))
+        late = granted(book, "10.00")
+        for _ in range(9):
+            granted(book, "10.00", first_due_in_days=30)
+        clock.pass_by(8 * DAYS)
+        pages, cursor = [], None
+        while not pages or cursor is not None:
+            page = book.query(loans.loans, status="overdue", cursor=cursor)
+            pages.append([item.id for item in page.items])
+            cursor = page.next
+        assert pages == [[], [], [late.id]]
+        everyone = [item.id for item in book.query(loans.loans, limit=3).items]
+        assert len(everyone) == 3
 
 
 def test_loans_are_listed(database_url):

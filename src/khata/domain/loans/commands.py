@@ -22,7 +22,7 @@ from khata.domain.loans.model import (
     LoanState,
     Policy,
 )
-from khata.domain.setup import setting, source_of
+from khata.domain.setup import exponent_of, setting, source_of
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
@@ -282,8 +282,14 @@ def loan_of(book: Book, name: str) -> tuple[Loan, Debt]:
 
 
 def policy_of(book: Book) -> Policy:
-    """What may be lent. Errors: `Invalid` when the setting makes no sense."""
-    return rules.policy_in(setting(book, LOANS))
+    """What may be lent. Errors: `Invalid` when the setting makes no sense; `UnknownCurrency` and
+    those of an amount, for a limit that is misspelt would be none.
+    """
+    policy = rules.policy_in(setting(book, LOANS))
+    for limits in (policy.most, policy.float_most):
+        for currency, limit in limits.items():
+            to_minor(limit, exponent_of(book, currency))
+    return policy
 
 
 # ── what is refused ──────────────────────────────────────────────────────────────────

@@ -24,6 +24,8 @@ _DEBT_STATUS: Final = {
     "written_off": "written_off",
 }
 _AT_ONCE: Final = 200
+_MOST_LOOKED_AT: Final = 2000
+"""Loans that a page is chosen from; what is left is for the next page."""
 
 
 def loan(view: View, id: str) -> LoanView:  # noqa: A002 - the name it has outside
@@ -53,6 +55,9 @@ def loans(
 ) -> Page[LoanState]:
     """Loans and floats, newest first; an owner sees their own.
 
+    A page of few among many (who is overdue is known by the clock alone) may be short, or empty,
+    and have another one after it.
+
     Errors: `NotYours` for another's; `Invalid` limit, kind or status; `InvalidCursor`.
     """
     checked_limit(limit)
@@ -61,16 +66,15 @@ def loans(
             raise Invalid(f"No loan has this {name}.", expected=list(known), got=value[:40])
     kinds = [debt_kind for name, debt_kind in DEBT_KINDS.items() if kind in (None, name)]
     found: list[tuple[Debt, LoanState]] = []
-    for debt, state in _newest(view, owner, kinds, status and _DEBT_STATUS[status], cursor):
+    newest = _newest(view, owner, kinds, status and _DEBT_STATUS[status], cursor)
+    for looked_at, (debt, state) in enumerate(newest, 1):
         if status in (None, state.status):
             found.append((debt, state))
-        if len(found) > limit:
-            break
-    states = [state for _, state in found[:limit]]
-    if len(found) <= limit:
-        return Page(states)
-    last = found[limit - 1][0]
-    return Page(states, to_cursor(last.opened_at, last.id))
+        if len(found) > limit or looked_at == _MOST_LOOKED_AT:
+            last = found[limit - 1][0] if len(found) > limit else debt
+            shown = [state for _, state in found[:limit]]
+            return Page(shown, to_cursor(last.opened_at, last.id))
+    return Page([state for _, state in found])
 
 
 def _newest(
