@@ -10,10 +10,22 @@ from hypothesis import strategies as st
 from khata import Khata, KhataError, Money
 from khata.domain import benefits, inventory, ledger, sagas, setup, wallets
 from khata.domain.inventory import CancelInvestment, ChangeItem, GiveBackStock, StartInvestment
+from khata.engine.accounts import VelocityLimit
 from khata.engine.replay import replay
 from khata.errors import NotYours
 from khata.testing import finish
-from tests.builders import ADMIN, ALICE, BOB, FINANCE, balance, bdt, discrepancies, owner, refused
+from tests.builders import (
+    ADMIN,
+    ALICE,
+    BOB,
+    FINANCE,
+    balance,
+    bdt,
+    discrepancies,
+    owner,
+    refused,
+    state,
+)
 from tests.conftest import examples
 from tests.stockers import SHARE, amounts, an_issuer, balances, invest, is_sound, lots
 from tests.store.test_queries_plans import plans_of
@@ -134,6 +146,55 @@ def test_too_few_shares_undo_everything(database_url):
         assert book.query(benefits.campaign, "NEW10").uses == 0
         again = invest(book, clock, 3, reference="I2", codes=["NEW10"], **FROM_BANK)
         assert (again.status, spent(book)) == ("completed", "15.00")
+        is_sound(book)
+
+
+class Meddling:
+    """A book between whose commits somebody else does something."""
+
+    def __init__(self, book, meddle):
+        self._book = book
+        self._meddle = meddle
+
+    def __getattr__(self, name):
+        return getattr(self._book, name)
+
+    def submit_many(self, lines, **options):
+        outcomes = self._book.submit_many(list(lines), **options)
+        self._meddle()
+        return outcomes
+
+
+def spend(book):
+    """Its owner takes what the wallet lets them have, to the last taka: how much that was."""
+    free = state(book).available
+    if free != "0.00":
+        book.submit(wallets.Transfer(ALICE, BOB, bdt(free)), actor=owner("alice"))
+    return free
+
+
+@pytest.mark.parametrize("received", ["200.00", "250.00", "150.00"])
+def test_what_came_for_shares_is_there_to_go_back(database_url, received):
+    """Its owner cannot spend it between two steps, nor what it was more than they cost."""
+    came = {"received": bdt(received), "evidence": "Bank slip 7."}
+    with an_issuer(database_url, shares=3, alice="0", bob="0") as (book, clock):
+        before = balances(book)
+        book.submit(StartInvestment("I1", ALICE, SHARE, 4, **came))
+        finish(Meddling(book, lambda: spend(book)), {}, clock)
+        (failed,) = book.query(inventory.investments).items
+        assert (failed.status, balances(book)) == ("failed", before)
+        assert state(book).available == "0.00"
+        is_sound(book)
+
+
+def test_what_came_above_the_price_is_free_in_the_end(database_url):
+    """And no limit counted what was only held."""
+    hourly = VelocityLimit(window_seconds=3600, amount=20000)
+    with an_issuer(database_url, alice="0", bob="0") as (book, clock):
+        book.submit(ledger.SetLimits(ALICE, "careful", limits=(hourly,)))
+        came = {"received": bdt("250.00"), "evidence": "Bank slip 7."}
+        assert invest(book, clock, 4, **came).status == "completed"
+        assert (state(book).balance, state(book).available) == ("50.00", "50.00")
         is_sound(book)
 
 

@@ -9,6 +9,8 @@ from khata.domain.holds.commands import (
     RaiseHold,
     VoidGroup,
     VoidHold,
+    keep,
+    let_go,
 )
 from khata.domain.holds.queries import hold, holds
 
@@ -23,4 +25,6 @@ __all__ = [
     "VoidHold",
     "hold",
     "holds",
+    "keep",
+    "let_go",
 ]

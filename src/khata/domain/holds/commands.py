@@ -155,6 +155,42 @@ def raise_hold(book: Book, command: RaiseHold) -> HoldState:
     return state_of(hold, account)
 
 
+def keep(book: Book, account: Account, minor: int, *, source: str, reference: str) -> str | None:
+    """Set aside what came for one purpose alone, until `let_go`: from another room's handler.
+
+    As much of it, in minor units, as is available; the hold, or None where nothing is. No limit
+    counts it: that is for what the money then leaves by.
+    """
+    room = limits.headroom(account)
+    kept = minor if room is None else min(minor, room)
+    if kept <= 0:
+        return None
+    book.change(account, held=account.held + kept)
+    name = book.new_id("hld")
+    hold = Hold(
+        id=name,
+        account_id=account.id,
+        open_account=account.id,
+        group=None,
+        amount=kept,
+        remaining=kept,
+        captured=0,
+        status="active",
+        placed_at=book.now,
+        expires_at=None,
+        source=source,
+        reference=reference,
+    )
+    return book.add(hold).id
+
+
+def let_go(book: Book, name: str | None) -> None:
+    """What `keep` set aside is available again; nothing to do once it is."""
+    hold = None if name is None else book.peek(Hold, name)
+    if hold is not None and hold.status == "active":
+        _void(book, hold)
+
+
 def _set_aside(book: Book, account: Account, minor: int) -> Account:
     limits.check_headroom(account, minor)
     book.meter(account, minor)

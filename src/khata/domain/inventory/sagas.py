@@ -1,14 +1,15 @@
 """The long way of an investment: payment, campaigns, purchase, shares, record.
 
 Whatever fails, stock that has run out above all, everything before it is undone: the wallet, the
-budgets of campaigns, the stock and the account that the payment came into are as they were.
+budgets of campaigns, the stock and the account that the payment came into are as they were. What
+came for it from outside is held in the wallet meanwhile, so that it is there to go back.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from khata.domain import benefits
+from khata.domain import benefits, holds
 from khata.domain.inventory import stocking
 from khata.domain.inventory.investing import announce, investment_of, pay, post, wallet_of
 from khata.domain.inventory.model import Borne, Investment, subject_of
@@ -38,6 +39,7 @@ def _call_off(book: Book, run: Run) -> Remembered:
 
 def _never_begun(book: Book, run: Run, status: str) -> None:
     """Ended otherwise than by its steps: called off before the first of them, or by a person."""
+    holds.let_go(book, run.data.get("hold"))
     if status != "completed":
         _fail(book, run)
 
@@ -54,23 +56,37 @@ def _fail(book: Book, run: Run) -> None:
 
 def _credit(book: Book, run: Run) -> Remembered:
     """What came from outside is in the wallet. Errors: `AccountFrozen`, `AccountClosed`."""
-    _move_payment(book, _investment(book, run), 1)
-    return None
+    investment = _move_payment(book, _investment(book, run), 1)
+    return _keep(book, run, investment, investment.credited)
 
 
 def _send_back(book: Book, run: Run) -> Remembered:
     """Out of the wallet again, to where it came from."""
+    holds.let_go(book, run.data.get("hold"))
     _move_payment(book, _investment(book, run), -1)
     return None
 
 
-def _move_payment(book: Book, investment: Investment, sign: int) -> None:
+def _move_payment(book: Book, investment: Investment, sign: int) -> Investment:
     if investment.paid_from is None:
-        return
+        return investment
     amount = sign * investment.credited
     house = house_account(book, investment.paid_from, investment.unit)
     legs = [(house.id, amount), (wallet_of(book, investment).id, -amount)]
-    post(book, investment, legs, "credit" if sign > 0 else "debit")
+    return post(book, investment, legs, "credit" if sign > 0 else "debit")
+
+
+def _keep(book: Book, run: Run, investment: Investment, minor: int) -> Remembered:
+    """So much of what came from outside is held from now on, instead of what was until now."""
+    holds.let_go(book, run.data.get("hold"))
+    hold = holds.keep(
+        book,
+        wallet_of(book, investment),
+        minor,
+        source="investment",
+        reference=subject_of(investment.id),
+    )
+    return {"hold": hold}
 
 
 # ── campaigns ────────────────────────────────────────────────────────────────────────
@@ -131,13 +147,14 @@ def _promise(book: Book, investment: Investment, sign: int) -> None:
 
 def _debit(book: Book, run: Run) -> Remembered:
     """The wallet pays, and campaigns what they promised. Errors: those of `enter`."""
-    pay(book, _investment(book, run), 1, of_campaigns=PROMISED)
-    return None
+    holds.let_go(book, run.data.get("hold"))
+    investment = pay(book, _investment(book, run), 1, of_campaigns=PROMISED)
+    return _keep(book, run, investment, investment.credited - investment.paid)
 
 
 def _refund(book: Book, run: Run) -> Remembered:
-    pay(book, _investment(book, run), -1, of_campaigns=PROMISED)
-    return None
+    investment = pay(book, _investment(book, run), -1, of_campaigns=PROMISED)
+    return _keep(book, run, investment, investment.credited)
 
 
 def _allocate(book: Book, run: Run) -> Remembered:
@@ -160,7 +177,8 @@ def _give_back(book: Book, run: Run) -> Remembered:
 
 
 def _record(book: Book, run: Run) -> Remembered:
-    """The owner holds the shares from now on."""
+    """The owner holds the shares from now on, and may have what the payment was more."""
+    holds.let_go(book, run.data.get("hold"))
     investment = book.change(_investment(book, run), status="completed", completed_at=book.now)
     announce(book, investment)
     return {"status": investment.status}
