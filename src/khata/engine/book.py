@@ -248,9 +248,20 @@ class Book:
         **data: Any,
     ) -> None:
         """Tell the world outside, once this command is committed: see `khata.engine.events`."""
+        self.announce_to((owner,), type, subject, **data)
+
+    def announce_to(
+        self,
+        owners: Iterable[str | None],
+        type: str,  # noqa: A002 - the column's name
+        subject: str,
+        **data: Any,
+    ) -> None:
+        """The same event for each of several owners."""
         events = self.facts.setdefault("events", [])
         text = msgspec.json.encode(data, order="sorted").decode()
-        events.append((self.seq, len(events), type, subject, owner, text))
+        for owner in owners:
+            events.append((self.seq, len(events), type, subject, owner, text))
 
     def read(self, raw: Mapping[str, Any]) -> Command:
         """The command in a JSON object with `kind` that somebody outside wrote.

@@ -195,17 +195,21 @@ def noted(
 
 
 def _tell(book: Book, escrow: Escrow, line: Step) -> None:
-    """Tell who paid and who receives of a line of the history."""
-    for owner in dict.fromkeys((escrow.owner, *rules.receiving(escrow.legs))):
-        book.announce(
-            f"escrow.{line.kind}",
-            escrow.ref,
-            owner,
-            amount=to_text(line.amount, escrow.exponent),
-            currency=escrow.unit,
-            by=line.by,
-            reason=line.reason,
-        )
+    """Tell those whom a line of the history concerns: who paid that it is in escrow, who receives
+    that it was released, and both of all else.
+    """
+    concerned = [] if line.kind == "released" else [escrow.owner]
+    if line.kind != "funded":
+        concerned += rules.receiving(escrow.legs)
+    book.announce_to(
+        dict.fromkeys(concerned),
+        f"escrow.{line.kind}",
+        escrow.ref,
+        amount=to_text(line.amount, escrow.exponent),
+        currency=escrow.unit,
+        by=line.by,
+        reason=line.reason,
+    )
 
 
 def escrow_of(book: Book, ref: str) -> Escrow:
