@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "statement": ("statement:statement", "A wallet's movements with running balances."),
     "holds": ("holds:app", "Money set aside: see it, give it back."),
     "payments": ("payments:app", "What is to be paid, what was paid, what goes back."),
+    "sales": ("sales:app", "Orders: placed, paid, brought, shared, given back."),
     "trace": ("trace:trace", "Where the money of an order went, leg by leg."),
     "reverse": ("entries:reverse", "Undo an entry, wholly or in part."),
     "sagas": ("sagas:app", "Long ways of several steps: watch them, decide for them."),
