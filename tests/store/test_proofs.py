@@ -1,10 +1,13 @@
 """What the rooms say and what the ledger has: verify names where they differ."""
 
+import itertools
+
 import pytest
 
 from khata.domain import debts, escrow, inventory, ledger, loans, proofs, squads, wallets
 from khata.domain.ledger import LegIn
 from tests.builders import ALICE, a_book, bdt, discrepancies
+from tests.payers import ORDER, a_shop, paid, pay, tell, to_pay
 
 BOBS = "bob/partner/BDT"
 
@@ -38,8 +41,13 @@ def grouped(book):
     return "wallet/squad-tea/squad/BDT"
 
 
-@pytest.mark.parametrize("prepare", [escrowed, owed, stocked, grouped])
-@pytest.mark.parametrize("more", [True, False])
+@pytest.mark.parametrize(
+    ("prepare", "more"),
+    [
+        *itertools.product([escrowed, owed, stocked], [True, False]),
+        (grouped, True),  # whatever anybody gives a squad is in its wallet until it is allotted
+    ],
+)
 def test_what_is_posted_past_a_room_is_named(database_url, prepare, more):
     """The chain is whole, the legs sum to zero, and yet the books do not say the same."""
     with a_book(database_url, alice="1000.00") as book:
@@ -64,3 +72,22 @@ def test_a_loan_that_was_repaid_in_many_parts_is_traced_wholly(database_url):
         traced = book.query(proofs.trace, loan.id)
         nets = {effect.account: effect.net for effect in traced.effects}
         assert (len(traced.entries), nets) == (181, {f"wallet/{ALICE}": "0.00", code: "0.00"})
+
+
+def test_what_a_payers_bank_took_back_is_traced(database_url):
+    """The house bears a dispute that it lost: the trace says so, by the order and the payment."""
+    with a_shop(database_url) as book:
+        to_pay(book)
+        made = pay(book)
+        paid(book, made.id)
+        for what in ("opened", "lost"):
+            tell(book, f"dispute.{what}", object="dp_1", amount="1000.00")
+        for name in (ORDER, made.id):
+            traced = book.query(proofs.trace, name)
+            nets = {effect.account: effect.net for effect in traced.effects}
+            assert nets == {
+                "cash/sandbox": "0.00",
+                f"escrow/{ORDER}": "1000.00",
+                "receivable/disputes": "0.00",
+                "expense/chargebacks": "-1000.00",
+            }

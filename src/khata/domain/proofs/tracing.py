@@ -1,7 +1,8 @@
 """A money trace: every leg that has to do with something, from who paid to everyone who received.
 
 The entries are those that the records name, so nothing has to be searched for: of an order its
-payment, refunds and escrow; of a squad's purchase, a loan, an investment or a payout its own.
+payment, refunds, disputes and escrow; of a squad's purchase, a loan, an investment or a payout its
+own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from khata.errors import NotFound, NotYours
 
 _PAYMENTS: Final = table_of(payments.Payment)
 _REFUNDS: Final = table_of(payments.Refund)
+_DISPUTES: Final = table_of(payments.Dispute)
 _WORDS: Final = ("order", "booking")
 _AT_ONCE: Final = 200
 
@@ -108,12 +110,14 @@ def _of_payment(view: View, name: str) -> list[str]:
 
 
 def _of_refunds(view: View, payment: str, entries: list[str]) -> list[str]:
-    """A payment's entries with those of its refunds. Whoever asks may have another part in it
-    than to pay: whether they may see it is not decided here.
+    """A payment's entries with those of its refunds and disputes. Whoever asks may have another
+    part in it than to pay: whether they may see it is not decided here.
     """
-    query = select(view, payments.Refund).where(_REFUNDS.c.payment == payment)
-    back = records(view, payments.Refund, query)
-    return [*entries, *(entry for refund in back for entry in refund.entries)]
+    of, disputed = _REFUNDS.c.payment, _DISPUTES.c.payment
+    back = records(view, payments.Refund, select(view, payments.Refund).where(of == payment))
+    query = select(view, payments.Dispute).where(disputed == payment)
+    taken = records(view, payments.Dispute, query)
+    return [*entries, *(entry for item in (*back, *taken) for entry in item.entries)]
 
 
 def _of_payout(view: View, name: str) -> list[str]:
