@@ -113,11 +113,11 @@ def _of_refunds(view: View, payment: str, entries: list[str]) -> list[str]:
     """A payment's entries with those of its refunds and disputes. Whoever asks may have another
     part in it than to pay: whether they may see it is not decided here.
     """
-    of, disputed = _REFUNDS.c.payment, _DISPUTES.c.payment
-    back = records(view, payments.Refund, select(view, payments.Refund).where(of == payment))
-    query = select(view, payments.Dispute).where(disputed == payment)
-    taken = records(view, payments.Dispute, query)
-    return [*entries, *(entry for item in (*back, *taken) for entry in item.entries)]
+    refunds = select(view, payments.Refund).where(_REFUNDS.c.payment == payment)
+    disputes = select(view, payments.Dispute).where(_DISPUTES.c.payment == payment)
+    back = [item.entries for item in records(view, payments.Refund, refunds)]
+    taken = [item.entries for item in records(view, payments.Dispute, disputes)]
+    return [*entries, *(entry for each in (*back, *taken) for entry in each)]
 
 
 def _of_payout(view: View, name: str) -> list[str]:
