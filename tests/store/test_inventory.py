@@ -13,6 +13,7 @@ from khata.domain.inventory import (
     DefineItem,
     GiveBackStock,
     ReceiveStock,
+    stocking,
 )
 from khata.errors import NotYours
 from khata.errors.market import InsufficientStock
@@ -95,6 +96,20 @@ def test_what_comes_back_is_in_its_lots_again(database_url):
             (8, 8, 0, 0, "30.00"),
         )
         assert refused(book, GiveBackStock(made.id, "Again.")).code == "invalid_transition"
+        is_sound(book)
+
+
+def test_what_came_from_many_lots_goes_back_at_once(database_url, monkeypatch):
+    """They are loaded together, not one after the other."""
+    many = [(1, "1.00")] * 40
+    with a_warehouse(database_url, lots=many) as book:
+        made = allocate(book, len(many))
+    runs, last = [], stocking.last_taken_first
+    monkeypatch.setattr(stocking, "last_taken_first", lambda *of: runs.append(1) or last(*of))
+    with Khata.open(database_url) as book:
+        assert give_back(book, made).status == "returned"
+        assert len(runs) < len(many)
+        assert lots(book) == many
         is_sound(book)
 
 

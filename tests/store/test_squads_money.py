@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from khata import Khata
 from khata.base.money import to_text
 from khata.domain import commissions, ledger, marketplace, squads, trust, wallets
 from khata.domain.khata import khata_book
-from khata.domain.squads import Sharing
+from khata.domain.squads import Sharing, buying
 from khata.errors import KhataError
 from tests.builders import ADMIN, FINANCE, balance, bdt, owner, refused
 from tests.conftest import examples
@@ -291,6 +292,21 @@ def test_what_comes_back_is_shared_by_what_was_paid(database_url):
         sound(book)
 
 
+def test_a_purchase_comes_back_in_so_many_parts(database_url, monkeypatch):
+    """Who was paid cannot send a coin at a time for ever: the last part is all that is left."""
+    monkeypatch.setattr(buying, "_MOST_RETURNS", 3)
+    with a_town(database_url) as book:
+        a_squad(book, lina="50.00", karim="50.00")
+        coin = squads.ReturnPurchase(buy(book, "100.00").id, "A coin.", bdt("0.01"))
+        for _ in range(2):
+            do(book, coin, owner("shop"))
+        error = refused(book, coin, actor=owner("shop"))
+        assert reason(error) == ("squad_refused", "too_many_parts")
+        rest = squads.ReturnPurchase(coin.purchase, "The rest.", bdt("99.98"))
+        assert do(book, rest, owner("shop")).status == "returned"
+        sound(book)
+
+
 def test_only_who_was_paid_gives_back(database_url):
     """A member cannot, nor can the shop say that it arrived by itself."""
     with a_town(database_url) as book:
@@ -434,6 +450,19 @@ def test_a_squad_buys_on_the_marketplace(database_url):
         twice = squads.PaySquadSale("eid", "M1", "lina")
         assert refused(book, twice).code == "payable_closed"
         sound(book)
+
+
+def test_a_large_squad_is_looked_at_at_once(database_url, monkeypatch):
+    """What awards to its members need is loaded together, not once for each of them."""
+    names = [f"member{number}" for number in range(20)]
+    with a_town(database_url, **dict.fromkeys(names, "10.00")) as book:
+        a_squad(book, lina="10.00", **dict.fromkeys(names, "10.00"))
+        a_sale(book)
+    runs, shared = [], buying._shared
+    monkeypatch.setattr(buying, "_shared", lambda *given: runs.append(1) or shared(*given))
+    with Khata.open(database_url) as book:
+        do(book, squads.PaySquadSale("eid", "M1", "lina"))
+        assert len(runs) < len(names)
 
 
 # ── whatever happens ─────────────────────────────────────────────────────────────────

@@ -191,6 +191,7 @@ def give_back(book: Book, name: str, quantity: int | None = None) -> Allocation:
     check_pieces(pieces)
     _check_there(name, left, pieces)
     back, lines = last_taken_first(allocation.lines, pieces)
+    book.expect(rows=((Lot, (allocation.sku, line.lot)) for line in back))
     for line in back:
         lot = lot_of(book, allocation.sku, line.lot)
         _put_back(book, lot, line.quantity, line.cost, "allocated")

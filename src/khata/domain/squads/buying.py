@@ -53,6 +53,8 @@ from khata.errors.market import SaleNotFound, SquadNotFound, SquadRefused
 
 VERBS: Final = Verbs()
 _MOST_REFERENCE: Final = 200
+_MOST_RETURNS: Final = 100
+"""Entries by which a purchase comes back: who was paid chooses them, and every member is told."""
 _DEED: Final = "squad_purchase"
 """What paying a part of a sale is called among the events of trust."""
 Cover = Literal["refuse", "leader"]
@@ -262,6 +264,7 @@ def pay_sale(book: Book, command: PaySquadSale) -> SquadPurchaseState:
             f"{squad.ref} is in {squad.unit}.", expected=squad.unit, got=sale.unit
         )
     parts = _shared(book, squad, sale.due, command, command.buyer)
+    trust.foresee(book, list(parts))
     paid = book.perform(marketplace.PaySale(sale.ref, "wallet", squad.wallet))
     subject = marketplace.subject_of(sale.ref)
     home = house_account(book, book.get(payments.Payable, subject).escrow, squad.unit)
@@ -274,17 +277,21 @@ def pay_sale(book: Book, command: PaySquadSale) -> SquadPurchaseState:
 @VERBS.handles(ReturnPurchase, roles=("owner", "admin", "finance", "service"))
 def return_purchase(book: Book, command: ReturnPurchase) -> SquadPurchaseState:
     """Who was paid may give it back, and staff. What comes back for who has left, or for a
-    closed squad, waits in their balance.
+    closed squad, waits in their balance. The last of many parts is all that is left.
 
     Errors: `SquadNotFound`, `NotYours`, `Invalid`, `RefundExceeded`, of an amount, of `enter`,
-    `ApprovalRequired`; `SquadRefused` with `not_arrived`, or `sale` for one that is refunded as
-    a sale first.
+    `ApprovalRequired`; `SquadRefused` with `not_arrived`, `too_many_parts`, or `sale` for one
+    that is refunded as a sale first.
     """
     check_reason(command.reason)
     made, payee = _returnable(book, command)
     squad = book.get(Squad, made.squad)
     minor = _back(book, made, payee, command.amount)
     check_four_eyes(book, payee, minor)
+    if len(made.entries) >= _MOST_RETURNS and minor < made.amount - made.returned:
+        raise SquadRefused(
+            "It comes back in too many parts.", reason="too_many_parts", expected=_MOST_RETURNS
+        )
     entry = None
     if command.arrived:
         if of.unassigned(book, squad) < minor:
@@ -294,6 +301,8 @@ def return_purchase(book: Book, command: ReturnPurchase) -> SquadPurchaseState:
     else:
         entry = _give_back(book, squad, made, payee, minor)
     parts = backs(made.parts, minor)
+    # who has left is not among those who were found together
+    book.expect(rows=((SquadMember, (squad.ref, owner)) for owner in parts))
     made = _count_back(book, made, parts, entry)
     for owner, part in parts.items():
         member = book.get(SquadMember, (squad.ref, owner))

@@ -1,6 +1,6 @@
 """Trust scores and experience: what an owner's deeds have earned them."""
 
-from khata.domain.trust.commands import VERBS, RecordEvent, SetRules, award
+from khata.domain.trust.commands import VERBS, RecordEvent, SetRules, award, foresee
 from khata.domain.trust.model import (
     RULES,
     Award,
@@ -26,6 +26,7 @@ __all__ = [
     "TrustState",
     "Worth",
     "award",
+    "foresee",
     "history",
     "rules",
     "score",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -23,6 +24,7 @@ from khata.domain.trust.model import (
 )
 from khata.domain.trust.rules import START, check_rules, rules_in, score_of
 from khata.domain.wallets import ensure_wallet
+from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.errors import Invalid
@@ -100,6 +102,15 @@ def award(book: Book, owner: str, event: str, *, reference: str) -> Award:
     text = to_text(xp, places)
     book.announce("trust.changed", owner, owner, event=event, xp=text, score=score.score)
     return Award(owner, event, text, score.score, entry)
+
+
+def foresee(book: Book, owners: Sequence[str]) -> None:
+    """Have loaded at once what awards to these owners ask for; without it, it is one by one."""
+    paths = [f"wallet/{owner}/xp/{XP.code}" for owner in owners]
+    book.expect(
+        rows=((TrustScore, owner) for owner in owners),
+        answers=((Account, "code", path) for path in paths),
+    )
 
 
 def _give(book: Book, owner: str, points: int, reference: str) -> tuple[int, int, str | None]:
