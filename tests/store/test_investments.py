@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from khata import Khata, KhataError, Money
+from khata import Khata, KhataError, Money, actor
 from khata.domain import benefits, inventory, ledger, sagas, setup, wallets
 from khata.domain.inventory import CancelInvestment, ChangeItem, GiveBackStock, StartInvestment
 from khata.engine.accounts import VelocityLimit
@@ -384,6 +384,20 @@ def test_above_a_limit_a_second_person_is_asked(database_url):
             assert refused(book, command, actor=FINANCE).code == "approval_required"
         mine = StartInvestment("I2", ALICE, SHARE, 1)
         assert book.submit(mine, actor=owner("alice")).result.status == "started"
+
+
+def test_shares_get_another_price_by_two_people(database_url):
+    """Whoever could make them cheap alone could give them away, whatever the limit."""
+    with an_issuer(database_url, alice="300.00") as (book, _):
+        book.submit(setup.Set("four_eyes", {"BDT": "299.99"}))
+        cheap, title = ChangeItem(SHARE, price=bdt("0.01")), ChangeItem(SHARE, title="Class A")
+        warehouse = actor("warehouse:jamal")
+        assert refused(book, cheap, actor=warehouse).code == "approval_required"
+        assert book.submit(title, actor=warehouse).result.price == "50.00"
+        book.submit(inventory.DefineItem("TEA", "Tea", bdt("5.00")))
+        book.submit(inventory.ReceiveStock("TEA", 3, bdt("900.00")))
+        assert book.submit(ChangeItem("TEA", price=bdt("6.00")), actor=warehouse).result
+        assert book.submit(cheap).result.price == "0.01"
 
 
 # ── looking ──────────────────────────────────────────────────────────────────────────

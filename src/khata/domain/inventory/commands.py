@@ -123,13 +123,18 @@ def define_item(book: Book, command: DefineItem) -> StockItemState:
 
 @VERBS.handles(ChangeItem, roles=("admin", "warehouse", "service"))
 def change_item(book: Book, command: ChangeItem) -> StockItemState:
-    """Errors: `StockNotFound`, `Invalid`, `CurrencyMismatch`, those of an amount."""
+    """Errors: `StockNotFound`, `Invalid`, `CurrencyMismatch`, those of an amount;
+    `ApprovalRequired` for another price of shares in stock that had cost more than the limit.
+    """
     item = stocking.item_of(book, command.sku)
     if command.title is None and command.price is None and command.status is None:
         raise Invalid("Say what is to change.", expected="title, price or status", got=None)
     if command.title is not None:
         item = book.change(item, title=_title(command.title))
     if command.price is not None:
+        if item.kind == "share" and item.cost:
+            # owners buy them at once at whatever price it is: cheap shares are money given away
+            _check_cost(book, item.sku, item.unit, item.cost)
         item = book.change(item, price=_minor(book, item, command.price))
     if command.status is not None:
         item = book.change(item, status=command.status)
