@@ -13,12 +13,13 @@ import msgspec
 
 from khata.base.clock import SECOND, Instant
 from khata.engine.book import Book
-from khata.engine.sagas.model import ENDED, NEEDS_A_PERSON, SagaRun, Status
+from khata.engine.sagas.model import SagaRun, Status
 from khata.engine.sagas.outcome import Intent, Outcome
 from khata.engine.sagas.registry import Flow
 from khata.engine.sagas.steps import IMPOSSIBLE, NOTHING, Approval, Call, Delay, Run, Wait
 
 MOST_TEXT: Final = 500
+_BACKWARD: Final = ("compensating", "compensation_stuck")
 _RELEASED: Final = {"worker": None, "lease_until": None, "slot": None}
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 _plainly: Final = msgspec.json.Encoder().encode
@@ -240,7 +241,7 @@ class Move:
 
     def halt(self, code: str, message: str) -> None:
         """A person must decide."""
-        backward = self.status in {"compensating", "compensation_stuck"}
+        backward = self.status in _BACKWARD
         self.status = "compensation_stuck" if backward else "stuck"
         message = message[:MOST_TEXT]
         self.note("stuck", self.step, {"code": code, "message": message})
@@ -337,16 +338,3 @@ def plain(data: Mapping[str, Any]) -> dict[str, Any]:
     """The data as it will be read again: a step must not see more of it before than after."""
     found: dict[str, Any] = msgspec.json.decode(_plainly(data))
     return found
-
-
-def is_open(run: SagaRun) -> bool:
-    """Whether the run can still move."""
-    return run.status not in ENDED
-
-
-def needs_a_person(run: SagaRun) -> bool:
-    """Whether nothing happens before a person decides."""
-    return run.status in NEEDS_A_PERSON
-
-
-_BACKWARD: Final = ("compensating", "compensation_stuck")
