@@ -121,6 +121,8 @@ def test_netting_is_not_metered_nor_stopped_by_a_frozen_account(database_url):
         book.submit(ledger.FreezeAccount("receivable/refunds/alice", "looking"), actor=ADMIN)
         assert earned(book, "20.00") == []
         assert refused(book, RepayDebt(name, ALICE, bdt("1.00"))).code == "account_frozen"
+        given(book, "mover_float", amount="5.00")
+        assert earned(book, "20.00") == ["5.00"]  # what waits takes nothing from the others
         book.submit(ledger.UnfreezeAccount("receivable/refunds/alice", "fine"), actor=ADMIN)
         over = RepayDebt(name, ALICE, bdt("1.01"))
         assert refused(book, over).code == "limit_exceeded"

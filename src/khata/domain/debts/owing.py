@@ -88,14 +88,17 @@ def collect(
     owed = [debt for debt in open_debts(book, wallet.owner) if debt.unit == wallet.unit]
     if not owed:
         return []
+    houses = {
+        code: house_account(book, code, wallet.unit)
+        for code in dict.fromkeys(debt.account for debt in owed)
+    }  # an earning comes in, whatever became of what is owed: a frozen one waits, others are paid
+    owed = [debt for debt in owed if houses[debt.account].status == "active"]
     account = book.account(wallet.id)
     room = account.available - max(account.floor or 0, 0)
-    moved = []
-    for debt, minor in rules.taken(netting_of(book), owed, earned, room):
-        house = house_account(book, debt.account, debt.unit)
-        if house.status == "active":  # an earning comes in, whatever became of what is owed
-            moved.append(pay(book, debt, account, minor, "netted", reference)[1])
-    return moved
+    return [
+        pay(book, debt, account, minor, "netted", reference)[1]
+        for debt, minor in rules.taken(netting_of(book), owed, earned, room)
+    ]
 
 
 def open_debts(book: Book, owner: str) -> list[Debt]:
