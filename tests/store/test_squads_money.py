@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from khata import Khata
-from khata.base.money import to_text
+from khata.base.money import MAX_MINOR, to_text
 from khata.domain import commissions, ledger, marketplace, squads, trust, wallets
 from khata.domain.khata import khata_book
 from khata.domain.squads import Sharing, buying
@@ -268,6 +268,21 @@ def test_staff_pay_a_house_account_too(database_url):
         buy(book, "20.00", who=FINANCE, to=wallet("karim"))
         do(book, squads.ReturnPurchase(made.id, "broken"))
         assert balances(book) == {"lina": "40.00", "karim": "40.00"}
+        sound(book)
+
+
+def test_totals_end_where_a_column_does(database_url):
+    """Whoever moves a fortune in and out can still leave, and the squad still close."""
+    most = to_text(MAX_MINOR - 100_000, 2)
+    with a_town(database_url) as book:
+        a_squad(book, "karim")
+        do(book, wallets.Credit(wallet("karim"), bdt(most), against="equity/capital"))
+        for _ in range(10):
+            do(book, squads.Contribute("eid", bdt(most)), KARIM)
+            do(book, squads.WithdrawShare("eid", bdt(most)), KARIM)
+        do(book, squads.Contribute("eid", bdt("1.00")), KARIM)
+        do(book, squads.CloseSquad("eid", "done"), LINA)
+        assert balance(book, wallet("karim")) == to_text(MAX_MINOR, 2)
         sound(book)
 
 

@@ -27,6 +27,9 @@ _TOTALS: Final = {
     "settlement": ("withdrawn", -1),
 }
 """Kind of line → the total of the member that it counts in, and its sign there."""
+_MOST_TOTAL: Final = 2**63 - 1
+"""What goes in and out often enough passes what a column holds: a total stays there, and stands in
+nobody's way out."""
 
 
 # ── finding ──────────────────────────────────────────────────────────────────────────
@@ -157,7 +160,7 @@ def write_line(
     fields: dict[str, Any] = {"balance": balance}
     if kind in _TOTALS:
         name, sign = _TOTALS[kind]
-        fields[name] = getattr(member, name) + sign * amount
+        fields[name] = min(getattr(member, name) + sign * amount, _MOST_TOTAL)
     fields["open_squad"] = member.squad if member.status != "left" or balance else None
     member = book.change(member, **fields)
     if covered:
