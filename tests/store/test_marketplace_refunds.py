@@ -336,7 +336,6 @@ def test_a_card_gets_it_back_through_its_provider(market_url, released):
         refund(market)
         assert (market.balances("cash/sandbox", ESCROW), market.split()) == (["0.00"] * 2, WHOLE)
         assert market.sale().refunded == "1000.00"
-        assert market.runs("sale_refund") == ["completed"] * 2
         assert is_explained(market)
 
 
@@ -433,6 +432,45 @@ def test_a_fee_whose_refund_fails_is_the_riders(market_url):
             "completed",
             ["60.00", "0.00"],
         )
+        assert is_explained(market)
+
+
+def test_a_refund_that_fails_after_all_gives_everyone_theirs(market_url):
+    """Refunded whole, delivered, over; then the provider says that it came to nothing."""
+    with a_market(market_url) as market:
+        market.place(**VIDEO, **BROUGHT)
+        market.pay(**CARD)
+        refund(market)
+        market.bring()
+        assert (market.runs(), market.sale().refunded) == (["completed"], "1060.00")
+        made = market.book.query(payments.refunds, payment=market.sale().payment).items[0]
+        key = market.provider.asked[-1].key
+        tell(market.book, "refund.failed", object=f"at-{key}", reference=made.id)
+        assert (market.sale().refunded, market.balances(ESCROW)) == ("0.00", ["1060.00"])
+        market.work(DAY)
+        assert market.split() == WHOLE
+        market.do(escrow.SettleDispute("order/M1", "She keeps it."), actor=SUPPORT)
+        market.work(DAY)
+        assert market.split() == ["50.00", "150.00", "800.00", "60.00"]
+        assert market.lines("rahim") == [("income", "Delivery", "60.00")]
+        assert market.sale().status == "completed"
+        assert is_explained(market)
+
+
+def test_what_is_refunded_past_the_sale_is_known_to_it(market_url):
+    """By its payment alone: shares and campaigns give their part all the same."""
+    with a_market(market_url) as market:
+        campaign(market)
+        market.place(**PAID_AT_ONCE, **VIDEO, codes=["EID"])
+        command = payments.RefundPayment(market.sale().payment, "By mistake.", bdt("450.00"))
+        market.do(command, actor=FINANCE)
+        assert market.sale().refunded == "450.00"
+        assert (spent(market), market.balances("expense/campaigns/EID")) == (
+            ("50.00", 1),
+            ["50.00"],
+        )
+        market.bring()
+        assert market.split() == ["25.00", "75.00", "400.00", "0.00"]
         assert is_explained(market)
 
 

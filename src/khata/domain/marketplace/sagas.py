@@ -7,7 +7,6 @@ from typing import Final
 from khata.domain import escrow
 from khata.domain.marketplace import selling
 from khata.domain.marketplace.model import Sale, subject_of
-from khata.domain.payments import Refund
 from khata.engine.book import Book
 from khata.engine.sagas import IMPOSSIBLE, NOTHING, Local, Retry, Run, Saga, Wait
 from khata.engine.sagas.steps import Remembered
@@ -81,7 +80,7 @@ def _reward(book: Book, run: Run) -> Remembered:
     sale = _sale(book, run)
     kept = selling.escrow_of(book, sale)
     is_sold = kept is not None and any(leg.left for leg in kept.legs if not leg.extra)
-    if sale.status == "delivered" and run.data["escrow"] == "released" and is_sold:
+    if sale.status == "delivered" and is_sold:
         sale = selling.reward(book, sale)
     return {"status": sale.status}
 
@@ -90,35 +89,6 @@ def _call_off(book: Book, run: Run) -> Remembered:
     sale = _sale(book, run)
     if sale.status in {"placed", "paid", "dispatched"}:
         selling.cancel(book, sale, "The sale was taken back.")
-    return None
-
-
-# ── what a provider gives back ───────────────────────────────────────────────────────
-
-
-def _refund_topic(run: Run) -> str:
-    return str(run.data["refund"])
-
-
-def _settled(book: Book, run: Run) -> Remembered:
-    refund = book.get(Refund, run.data["refund"])
-    return None if refund.status == "pending" else {"refund_status": refund.status}
-
-
-def _restored(book: Book, run: Run) -> Remembered:
-    """What failed is in escrow again, by the escrow's own saga."""
-    sale = _sale(book, run)
-    if run.data["refund_status"] == "succeeded" or selling.is_restored(book, sale):
-        return {"sale_status": sale.status}
-    return None
-
-
-def _conclude(book: Book, run: Run) -> Remembered:
-    sale = _sale(book, run)
-    if run.data["refund_status"] == "succeeded":
-        selling.refunded(book, sale, run.data["part"])
-    else:
-        selling.not_refunded(book, sale)
     return None
 
 
@@ -135,19 +105,11 @@ SAGAS: Final = (
             # what was delivered is not taken back by itself: a person refunds it
             Local(name="pay_rider", do=_pay_rider, undo=IMPOSSIBLE, retry=_PATIENT),
             Wait(name="released", ready=_released, topic=_escrow_topic),
+            # a fee that was given back, and came again since because its refund failed
+            Local(name="pay_rider_late", do=_pay_rider, undo=IMPOSSIBLE, retry=_PATIENT),
             Local(name="reward", do=_reward, undo=NOTHING),
         ),
         open_to_all=False,
     ),
-    Saga(
-        "sale_refund",
-        1,
-        (
-            Wait(name="settled", ready=_settled, topic=_refund_topic),
-            Wait(name="restored", ready=_restored, topic=_escrow_topic),
-            Local(name="conclude", do=_conclude, undo=NOTHING),
-        ),
-        open_to_all=False,
-    ),
 )
-"""The sagas of this room. Cancelling a sale lets its own run to the end, with nothing to do."""
+"""The saga of this room. Cancelling a sale lets it run to its end, with nothing left to do."""

@@ -102,6 +102,7 @@ def hold(book: Book, sale: Sale) -> Sale:
     escrow.begin(book, account, terms, legs, entries, givers)
     escrow.follow(book, payment)  # some of it may have gone back since it came
     sale = book.change(sale, status="paid", payment=payment.id, paid_at=book.now)
+    follow(book, payment)
     announce(book, sale, "paid")
     return sale
 
@@ -203,72 +204,72 @@ def cancel(book: Book, sale: Sale, reason: str) -> Sale:
 def refund(book: Book, sale: Sale, back: Back) -> Escrow:
     """Give money of a sale back. Errors: those of `escrow.refund`; `InvalidTransition` unless
     it was paid.
-
-    What a provider gives back may yet fail: its saga waits until that is known.
     """
     kept = escrow_of(book, sale)
     if kept is None:
         raise InvalidTransition(f"{sale.ref} is not paid.", expected="paid", got=sale.status)
-    known = {refund.id for refund in book.find(payments.Refund, payment=sale.payment)}
     after = escrow.refund(book, kept, back)
-    part = after.refunded - kept.refunded
-    made = [one for one in book.find(payments.Refund, payment=sale.payment) if one.id not in known]
-    for one in made:
-        if one.status == "pending":
-            data = {"sale": sale.ref, "refund": one.id, "part": part}
-            start(book, "sale_refund", data, reference=after.ref)
-        else:
-            refunded(book, sale, part)
-    announce(book, sale, "refunded", amount=to_text(part, sale.exponent))
+    part = to_text(after.refunded - kept.refunded, sale.exponent)
+    announce(book, sale, "refunded", amount=part)
     return after
 
 
-def refunded(book: Book, sale: Sale, part: int) -> None:
-    """So much of what was paid, minor units, is back for good: campaigns have their part again,
-    and who waits for the end of the escrow looks again.
+@payments.followed_by
+def follow(book: Book, payment: payments.Payment) -> None:
+    """Let a sale know what became of its payment's refunds, whoever made them.
+
+    Campaigns have their part of what went back for good. What could not be given back is in
+    escrow again, disputed: once that is settled it is released as before, anew if that had ended
+    with nothing to release. A sale that was called off is for a person to end.
     """
-    kept = escrow_of(book, sale)
-    if kept is None:
+    word, _, ref = (payment.subject or "").partition("/")
+    sale = book.peek(Sale, ref) if word == "order" else None
+    kept = None if sale is None else escrow_of(book, sale)
+    if sale is None or kept is None or sale.payment != payment.id:
         return
     if sale.granted:
-        benefits.take_back(book, kept.ref, part=part, of=kept.paid)
+        _give_campaigns(book, sale, kept)
+    if kept.status in {"held", "partly_released"} and sale.status != "cancelled":
+        _go_on(book, sale, kept)
+    wake(book, topic(sale.ref))
     wake(book, escrow.topic(kept.ref))
-    wake(book, topic(sale.ref))
 
 
-def is_restored(book: Book, sale: Sale) -> bool:
-    """Whether all that could not be refunded is in escrow again."""
-    kept = escrow_of(book, sale)
+def _give_campaigns(book: Book, sale: Sale, kept: Escrow) -> None:
     made = book.find(payments.Refund, payment=sale.payment)
-    given = sum(refund.amount for refund in made if refund.status in {"pending", "succeeded"})
-    return kept is None or kept.refunded <= given
+    gone = sum(refund.amount for refund in made if refund.status == "succeeded")
+    uses = book.find(benefits.Use, subject=kept.ref)
+    part = min(gone, kept.paid) - max((use.refunded for use in uses), default=0)
+    if part > 0:
+        benefits.take_back(book, kept.ref, part=part, of=kept.paid)
 
 
-def not_refunded(book: Book, sale: Sale) -> None:
-    """A provider gave nothing back, so what the customer should have is in escrow again.
-
-    It stays there until somebody has decided: refunded again, or settled and released. What was
-    not called off is then released as before, anew if that had ended with nothing to release.
-    """
-    kept = escrow_of(book, sale)
-    if kept is None or kept.status not in {"held", "partly_released"}:
-        return
-    if kept.dispute is None:
-        book.perform(escrow.DisputeEscrow(kept.ref, "Its provider could not refund it."))
+def _go_on(book: Book, sale: Sale, kept: Escrow) -> None:
     if sale.delivered_at is not None:
-        escrow.delivered(book, book.get(Escrow, kept.ref), "It was delivered.")
-    run = book.get(SagaRun, kept.saga) if kept.saga is not None else None
-    if run is not None and run.status in ENDED and sale.status != "cancelled":
-        start(book, run.name, {"escrow": kept.ref}, reference=kept.ref)
-    wake(book, topic(sale.ref))
+        kept = escrow.delivered(book, kept, "It was delivered.")
+    if sale.delivered_at is not None and _has_ended(book, sale.saga):
+        saga = start(book, "sale", {"sale": sale.ref}, reference=kept.ref)
+        book.change(sale, saga=saga)
+    if not _has_ended(book, kept.saga):
+        return
+    waiting = book.find(SagaRun, topic=escrow.topic(kept.ref))
+    has_more = any(leg.held for leg in kept.legs if leg.to is not None)
+    if has_more and all(run.name != "escrow_release" for run in waiting):
+        start(book, "escrow_release", {"escrow": kept.ref}, reference=kept.ref)
+
+
+def _has_ended(book: Book, saga: str | None) -> bool:
+    return saga is not None and book.get(SagaRun, saga).status in ENDED
 
 
 def is_over(book: Book, sale: Sale) -> bool:
-    """Whether nothing is in escrow any more, and nothing can come back into it."""
+    """Whether nothing is in escrow any more but perhaps the rider's fee, and, where all of it was
+    given back, nothing can come back into it.
+    """
     kept = escrow_of(book, sale)
-    if kept is None or kept.status != "refunded":
-        return kept is None or kept.status == "released"
-    return not _is_refunding(book, sale)
+    if kept is None or any(leg.held for leg in kept.legs if leg.name != DELIVERY):
+        return kept is None
+    return kept.status != "refunded" or not _is_refunding(book, sale)
 
 
 def is_payable_to_rider(book: Book, sale: Sale) -> bool:
