@@ -257,10 +257,10 @@ class Book:
         subject: str,
         **data: Any,
     ) -> None:
-        """The same event for each of several owners."""
-        events = self.facts.setdefault("events", [])
+        """The same event for each of several owners; for none there is nothing to write."""
         text = msgspec.json.encode(data, order="sorted").decode()
         for owner in owners:
+            events = self.facts.setdefault("events", [])
             events.append((self.seq, len(events), type, subject, owner, text))
 
     def read(self, raw: Mapping[str, Any]) -> Command:
