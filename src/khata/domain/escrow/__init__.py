@@ -27,7 +27,7 @@ from khata.domain.escrow.holding import (
 from khata.domain.escrow.model import Escrow, EscrowState, Giver, Leg, LegState, On, Policy
 from khata.domain.escrow.queries import Unheld, escrow, escrows, unexplained
 from khata.domain.escrow.refunding import Back, Frozen, refund
-from khata.domain.escrow.rules import receiving, state_of
+from khata.domain.escrow.rules import charged_back, receiving, state_of
 from khata.domain.escrow.sagas import PATIENT, SAGAS
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "assign",
     "back_of",
     "begin",
+    "charged_back",
     "check_terms",
     "checked_legs",
     "delivered",

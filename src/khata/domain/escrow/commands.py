@@ -335,7 +335,7 @@ def settle_dispute(book: Book, command: SettleDispute) -> EscrowState:
         raise InvalidTransition(
             f"{escrow.ref} is not disputed.", expected="disputed", got=escrow.status
         )
-    steps = holding.noted(book, escrow, "settled", reason=command.reason)
+    steps = holding.noted(book, escrow, "settled", reason=command.reason, last=True)
     wake(book, holding.topic(escrow.ref))
     return _told(book.change(escrow, dispute=None, steps=steps), escrow)
 

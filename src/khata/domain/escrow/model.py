@@ -16,7 +16,16 @@ from khata.engine.records import Record, Table
 On = Literal["request", "funding", "delivery"]
 Policy = Literal["pro_rata", "platform_first", "keep_fee", "named"]
 EscrowStatus = Literal["held", "partly_released", "released", "refunded"]
-MoveKind = Literal["funded", "released", "netted", "refunded", "delivered", "disputed", "settled"]
+MoveKind = Literal[
+    "funded",
+    "released",
+    "netted",
+    "refunded",
+    "charged_back",
+    "delivered",
+    "disputed",
+    "settled",
+]
 
 RECEIVABLE: Final = "refund"
 """The kind of debt of who has to give back and no longer has."""
@@ -61,7 +70,11 @@ class Giver(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something that was done with an escrow: what, who, why, when, and the entry that it made."""
+    """Something that was done with an escrow: what, who, why, when, and the entry that it made.
+
+    `refunds`, `parts`: which of the payment's refunds it was, or the failure of which, and what
+    each leg gave, in minor units.
+    """
 
     kind: MoveKind
     by: str
@@ -69,6 +82,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     amount: int = 0
     reason: str | None = None
     entries: list[str] = []
+    refunds: list[str] = []
+    parts: list[int] = []
 
 
 class Escrow(Record, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 from khata.domain import debts, payments
 from khata.domain.escrow import rules
 from khata.domain.escrow.holding import account_of_leg, noted, tell
-from khata.domain.escrow.model import RECEIVABLE, Escrow, Policy
+from khata.domain.escrow.model import RECEIVABLE, Escrow, MoveKind, Policy
 from khata.domain.ledger import Moved, account_of, enter, house_account
 from khata.domain.setup import source_of
 from khata.engine import limits
@@ -37,26 +37,32 @@ class Back(msgspec.Struct, frozen=True):
     frozen: Frozen = "refuse"
 
 
-def wanted(escrow: Escrow, back: Back) -> int:
-    """What the payer is to get. Errors: `RefundExceeded`."""
+def wanted(escrow: Escrow, back: Back, lost: int = 0) -> int:
+    """What the payer is to get; of what they took back themselves, if they did (`lost`), what is
+    to be given of that. Errors: `RefundExceeded`.
+    """
     if back.policy == "named":
         most = escrow.paid - escrow.refunded
         amount = back.amount if back.amount is not None else sum((back.named or {}).values())
     else:
         most = rules.most_refundable(escrow, back.policy)
+        most = min(most, lost or most)
         amount = most if back.amount is None else back.amount
+    most = min(most, lost or most)
     if not 0 < amount <= most:
         raise rules.exceeded(escrow, most, amount)
     return amount
 
 
 def refund(book: Book, escrow: Escrow, back: Back) -> Escrow:
-    """Give money back to who paid, and to the givers their part of it.
+    """Give money back to who paid, and to the givers their part of it. Who took it back through
+    their bank already gets nothing more: it makes that good to the house.
 
     Errors: `RefundExceeded`, `Invalid`, `AccountFrozen`, `AccountClosed`; of a payment at a
     provider those of `payments.open_refund`.
     """
-    amount = wanted(escrow, back)
+    lost = _lost(book, escrow)
+    amount = wanted(escrow, back, lost)
     support = rules.support_back(escrow, amount)
     given = amount + sum(support)
     named = back.named
@@ -66,9 +72,15 @@ def refund(book: Book, escrow: Escrow, back: Back) -> Escrow:
     taken = takings(book, escrow, parts, back.frozen)
     owed = [taking.owed for taking in taken]
     legs, out = rules.given_back(escrow.legs, parts, owed)
-    moved = _enter(book, escrow, taken, out, amount, support, back.reason)
+    to = _goes_to(book, escrow, lost)
+    gets = [] if to is None else [(to.id, -amount)]
+    for giver, part in zip(escrow.givers, support, strict=True):
+        gets.append((house_account(book, giver.account, escrow.unit).id, -part))
+    kept = amount if to is None else 0
+    moved = _enter(book, escrow, taken, out - kept, gets, back.reason)
     last, reason = back.amount is None, back.reason
-    steps = noted(book, escrow, "refunded", amount=amount, reason=reason, moved=moved, last=last)
+    kind: MoveKind = "charged_back" if lost else "refunded"
+    steps = noted(book, escrow, kind, amount=amount, reason=reason, moved=moved, last=last)
     owe(book, escrow, taken, back.reason)
     escrow = book.change(
         escrow,
@@ -78,11 +90,40 @@ def refund(book: Book, escrow: Escrow, back: Back) -> Escrow:
         status=rules.status_of(legs),
         steps=steps,
     )
-    if escrow.payment is not None:
-        payment = book.get(payments.Payment, escrow.payment)
-        payments.open_refund(book, payment, amount, back.reason)
+    if to is None:
+        escrow = _ask_payment(book, escrow, amount, parts, back.reason)
     tell(book, escrow)
     return escrow
+
+
+def _lost(book: Book, escrow: Escrow) -> int:
+    """What the payer took back through their bank, and no leg has given yet."""
+    if escrow.payment is None:
+        return 0
+    payment = book.get(payments.Payment, escrow.payment)
+    return max(payments.lost(book, payment) - rules.charged_back(escrow), 0)
+
+
+def _goes_to(book: Book, escrow: Escrow, lost: int) -> Account | None:
+    """Who gets it at once; None where it stays in escrow until the payment gives it back."""
+    if lost:
+        return house_account(book, payments.LOST, escrow.unit)
+    return None if escrow.payment is not None else account_of(book, escrow.payer or "", escrow.unit)
+
+
+def _ask_payment(
+    book: Book, escrow: Escrow, amount: int, parts: Sequence[int], reason: str
+) -> Escrow:
+    """Have its payment give it back. The history says which refund that is and who gave what of
+    it: should it fail, they have it again.
+    """
+    at = len(escrow.steps) - 1
+    payment = book.get(payments.Payment, escrow.payment)
+    made = payments.open_refund(book, payment, amount, reason)
+    escrow = book.get(Escrow, escrow.ref)
+    steps = list(escrow.steps)
+    steps[at] = msgspec.structs.replace(steps[at], refunds=[made.id], parts=list(parts))
+    return book.change(escrow, steps=steps)
 
 
 def _with_support(named: Mapping[str, int], support: int) -> Mapping[str, int]:
@@ -137,13 +178,10 @@ def _enter(
     escrow: Escrow,
     takings: Sequence[Taking],
     out: int,
-    amount: int,
-    support: Sequence[int],
+    gets: Sequence[Leg],
     reason: str,
 ) -> list[Moved]:
-    """One entry from all who give to all who get. What a payment gives back stays in escrow
-    until it does.
-    """
+    """One entry from all who give, `out` of it out of escrow, to all who get."""
     unit = escrow.unit
     legs: list[Leg] = []
     for taking in takings:
@@ -151,13 +189,8 @@ def _enter(
             legs.append((taking.account.id, taking.there))
         if taking.account is not None and taking.owed:
             legs.append((debt_account(book, escrow, taking.account).id, taking.owed))
-    kept = amount if escrow.payment is not None else 0
-    legs.append((house_account(book, escrow.account, unit).id, out - kept))
-    if not kept:
-        legs.append((account_of(book, escrow.payer or "", unit).id, -amount))
-    for giver, part in zip(escrow.givers, support, strict=True):
-        legs.append((house_account(book, giver.account, unit).id, -part))
-    legs = [leg for leg in legs if leg[1]]
+    legs.append((house_account(book, escrow.account, unit).id, out))
+    legs = [leg for leg in (*legs, *gets) if leg[1]]
     if not legs:
         return []
     return [

@@ -20,6 +20,7 @@ from khata.domain.escrow.model import (
     Leg,
     LegState,
     Policy,
+    Step,
     StepState,
 )
 from khata.domain.ledger import ROOTS, share
@@ -176,6 +177,11 @@ def _named(escrow: Escrow, amount: int, named: Mapping[str, int]) -> list[int]:
     return [named.get(leg.name, 0) for leg in escrow.legs]
 
 
+def charged_back(escrow: Escrow) -> int:
+    """What legs gave of what the payer took back through their bank, minor units."""
+    return sum(step.amount for step in escrow.steps if step.kind == "charged_back")
+
+
 def exceeded(escrow: Escrow, left: int, wanted: int, leg: str | None = None) -> RefundExceeded:
     """The error of a refund above what there is to give back."""
     what = f"The leg {leg} of {escrow.ref}" if leg else escrow.ref
@@ -234,6 +240,20 @@ def given_back(
             )
         )
     return changed, out
+
+
+def again(gave: Sequence[int], undone: Sequence[Step], total: int) -> list[int]:
+    """What each leg has again, of `total`, when refunds came to nothing: what it gave of those,
+    and by all that it gave (`gave`) where that is not known, or is not the whole.
+    """
+    given = [sum(parts) for parts in zip(*(step.parts for step in undone), strict=True)]
+    most = [min(part, all_of_it) for part, all_of_it in zip(given, gave, strict=bool(given))]
+    most = most or [0] * len(gave)
+    first = share(min(total, sum(most)), most) if total and any(most) else [0] * len(gave)
+    left = [all_of_it - part for all_of_it, part in zip(gave, first, strict=True)]
+    rest = total - sum(first)
+    more = share(rest, left) if rest else [0] * len(gave)
+    return [part + add for part, add in zip(first, more, strict=True)]
 
 
 def restored(leg: Leg, part: int) -> Leg:

@@ -99,7 +99,7 @@ SAGAS: Final = (
         (
             Local(name="place", do=_placed, undo=_call_off),
             Wait(name="paid", ready=_paid, topic=_subject),
-            Local(name="hold", do=_hold, undo=NOTHING),
+            Local(name="hold", do=_hold, undo=NOTHING, retry=_PATIENT),
             Local(name="assign", do=_assign, undo=NOTHING),
             Wait(name="delivered", ready=_delivered, topic=_topic),
             # what was delivered is not taken back by itself: a person refunds it

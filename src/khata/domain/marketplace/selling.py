@@ -209,6 +209,8 @@ def refund(book: Book, sale: Sale, back: Back) -> Escrow:
     if kept is None:
         raise InvalidTransition(f"{sale.ref} is not paid.", expected="paid", got=sale.status)
     after = escrow.refund(book, kept, back)
+    if sale.granted:
+        _give_campaigns(book, sale, after)
     part = to_text(after.refunded - kept.refunded, sale.exponent)
     announce(book, sale, "refunded", amount=part)
     return after
@@ -239,7 +241,8 @@ def _give_campaigns(book: Book, sale: Sale, kept: Escrow) -> None:
     made = book.find(payments.Refund, payment=sale.payment)
     gone = sum(refund.amount for refund in made if refund.status == "succeeded")
     uses = book.find(benefits.Use, subject=kept.ref)
-    part = min(gone, kept.paid) - max((use.refunded for use in uses), default=0)
+    gone = min(gone + escrow.charged_back(kept), kept.refunded)  # its legs have given no more
+    part = gone - max((use.refunded for use in uses), default=0)
     if part > 0:
         benefits.take_back(book, kept.ref, part=part, of=kept.paid)
 

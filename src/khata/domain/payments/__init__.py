@@ -15,6 +15,7 @@ from khata.domain.payments.commands import (
     register,
 )
 from khata.domain.payments.model import (
+    LOST,
     OWED,
     Applied,
     Dispute,
@@ -33,7 +34,7 @@ from khata.domain.payments.queries import (
     payments,
     refunds,
 )
-from khata.domain.payments.refunding import open_refund, refundable
+from khata.domain.payments.refunding import lost, open_refund, refundable
 from khata.domain.payments.rules import SETTLED
 from khata.domain.payments.sagas import SAGAS
 from khata.domain.payments.settling import followed_by
@@ -47,6 +48,7 @@ from khata.domain.payments.showing import (
 from khata.domain.payments.telling import apply_event
 
 __all__ = [
+    "LOST",
     "OWED",
     "SAGAS",
     "SETTLED",
@@ -74,6 +76,7 @@ __all__ = [
     "disputes",
     "followed_by",
     "initiate",
+    "lost",
     "offered",
     "open_refund",
     "payable",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from khata.base.money import Money, to_text
 from khata.domain.payments import rules
-from khata.domain.payments.model import UNAPPLIED, Payment, Refund
+from khata.domain.payments.model import UNAPPLIED, Dispute, Payment, Refund
 from khata.domain.payments.settling import give, settle
 from khata.engine.book import Book
 from khata.engine.sagas import start, wake
@@ -23,6 +23,17 @@ def refundable(book: Book, payment: Payment) -> int:
     return payment.amount - sum(
         refund.amount for refund in given if refund.status in {"pending", "succeeded"}
     )
+
+
+def lost(book: Book, payment: Payment) -> int:
+    """What the payer took back through their bank for good, minor units; 0 while any of it may
+    yet be won.
+    """
+    made = book.find(Dispute, payment=payment.id)
+    if any(dispute.status == "opened" for dispute in made):
+        return 0
+    gone = sum(dispute.amount or payment.amount for dispute in made if dispute.status == "lost")
+    return min(gone, payment.amount)
 
 
 def open_refund(book: Book, payment: Payment, amount: int, reason: str) -> Refund:

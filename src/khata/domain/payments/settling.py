@@ -41,7 +41,8 @@ _FOLLOWERS: Final[list[Follow]] = []
 
 def followed_by(follow: Follow) -> Follow:
     """Register who shares what was paid among others, and so has to know in the same command when
-    some of it went back, or came again because a refund failed. It refuses nothing.
+    some of it went back, came again because a refund failed, or is disputed at the provider. It
+    refuses nothing.
     """
     _FOLLOWERS.append(follow)
     return follow
@@ -69,7 +70,7 @@ def settle(book: Book, payment: Payment) -> Payment:
     if payment.status in {"failed", "expired"}:
         _let_go(book, payment)
     _settle_payable(book, payment)
-    for follow in _FOLLOWERS if refunds else ():
+    for follow in _FOLLOWERS if refunds or disputes else ():
         follow(book, payment)
     if landing:
         announce(book, payment, "paid")
