@@ -5,9 +5,14 @@ many more, from a new one. Either says which seed it used when something fails, 
 KHATA_SEED=<number> draws the same again.
 """
 
+from __future__ import annotations
+
 import os
 import random
+import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -101,9 +106,73 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def templates(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Templates:
+    """Databases with all their tables and nothing in them, to be copied: made once, when asked."""
+    return Templates(request, tmp_path_factory.mktemp("templates"))
+
+
+class Templates:
+    """Copying is many times as fast as migrating, and what is migrated is the same each time."""
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
+        self._request = request
+        self._folder = folder
+        self._stack = ExitStack()
+        request.addfinalizer(self._stack.close)
+
+    @cached_property
+    def sqlite(self) -> Path:
+        """A file."""
+        path = self._folder / "khata.db"
+        _migrate(f"sqlite:///{path}")
+        return path
+
+    @cached_property
+    def postgres(self) -> str:
+        """A database of the suite's server; nobody is connected to it."""
+        from tests.servers import fresh_database  # noqa: PLC0415 - as in `postgres_url`
+
+        server = self._request.getfixturevalue("postgres_url")
+        url = self._stack.enter_context(fresh_database(server))
+        _migrate(url)
+        return url
+
+
+def _migrate(url: str) -> None:
+    from khata.engine import migrations  # noqa: PLC0415 - as in `postgres_url`
+    from khata.engine.database import Database  # noqa: PLC0415 - as in `postgres_url`
+
+    database = Database(url)
+    migrations.migrate(database)
+    if database.dialect == "sqlite":
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of this test's own, once on SQLite and once on PostgreSQL."""
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, templates: Templates
+) -> Iterator[str]:
+    """A database of this test's own with all the tables, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        shutil.copyfile(templates.sqlite, tmp_path / "khata.db")
+        yield f"sqlite:///{tmp_path / 'khata.db'}"
+    else:
+        # imported here for the reason given in `postgres_url`
+        from tests.servers import fresh_database  # noqa: PLC0415
+
+        template = templates.postgres
+        with fresh_database(request.getfixturevalue("postgres_url"), template) as url:
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """As `database_url`, with nothing in it at all."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'khata.db'}"
     else:

@@ -1,10 +1,10 @@
 """A theatre in which every story is interrupted: `kill -9` at every commit of built-in sagas.
 
 Each story is played once in peace, in a process of its own, which counts its commits. Then, for
-each of them, a process is killed just after it, and another one just before it if anything was
-asked of the world since the last (if not, that is the same death); then a process begins the story
-again. Books, histories and what the provider did must be what they were in peace, and no intent
-may ever have had a second key.
+each of them (or a seeded share; for all in the long run), a process is killed just after it, and
+another one just before it if anything was asked of the world since the last (if not, that is the
+same death); then a process begins the story again. Books, histories and what the provider did must
+be what they were in peace, and no intent may ever have had a second key.
 """
 
 import multiprocessing
@@ -70,12 +70,15 @@ class Theatre:
         return sorted((thing["object"], thing["status"], thing["amount"]) for thing in mine)
 
 
-def play_everywhere(url, story, sandbox):
-    """The story with a death at every one of its commits; how many those are."""
+def play_everywhere(url, story, sandbox, chance, most):
+    """The story with a death at every one of its commits, or at `most` that `chance` picks; how
+    many those are.
+    """
     theatre = Theatre(url, story, sandbox)
     label = story.__name__.replace("_", "-")
     (commits, asked), peace = theatre.play(f"{label}-peace")
     deaths = [(at, True) for at in range(commits)] + [(at, False) for at in {0, *asked}]
+    deaths = deaths if most is None else chance.sample(deaths, min(most, len(deaths)))
     for at, after in deaths:
         name = f"{label}-{at}-{'after' if after else 'before'}"
         _, seen = theatre.play(name, at, after=after)

@@ -34,16 +34,16 @@ def differences(database):
         return compare_metadata(context, METADATA)
 
 
-def test_migrations_and_metadata_agree(database_url):
+def test_migrations_and_metadata_agree(empty_url):
     """What Alembic builds is what the records declare: nothing missing, nothing more."""
-    database = a_database(database_url)
+    database = a_database(empty_url)
     assert differences(database) == []
     database.close()
 
 
-def test_migrating_twice_changes_nothing(database_url):
+def test_migrating_twice_changes_nothing(empty_url):
     """The second run finds the tables made."""
-    database = a_database(database_url)
+    database = a_database(empty_url)
     migrations.migrate(database)
     assert migrations.current_revision(database) == migrations.wanted_revision()
     database.close()
@@ -57,16 +57,16 @@ def test_the_wanted_revision_is_the_head_of_the_scripts():
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.wanted_revision()
 
 
-def test_an_empty_database_is_outdated(database_url):
+def test_an_empty_database_is_outdated(empty_url):
     """Opening without leave to migrate says what to run."""
     with pytest.raises(SchemaOutdated) as caught:
-        Khata.open(database_url, migrate=False)
+        Khata.open(empty_url, migrate=False)
     assert caught.value.details["expected"] == migrations.wanted_revision()
 
 
-def test_column_order_is_the_records_order(database_url):
+def test_column_order_is_the_records_order(empty_url):
     """The stores insert by position, so the order is part of the format."""
-    database = a_database(database_url)
+    database = a_database(empty_url)
     inspector = sa.inspect(database.engine)
     order = {name: [c["name"] for c in inspector.get_columns(name)] for name in METADATA.tables}
     database.close()
@@ -81,11 +81,11 @@ def test_a_new_file_is_in_wal_mode(tmp_path):
     database.close()
 
 
-def test_processes_that_open_a_fresh_database_at_once_all_succeed(database_url):
+def test_processes_that_open_a_fresh_database_at_once_all_succeed(empty_url):
     """One makes the tables and the book; the others find them made."""
     code = (
         "import sys; from khata import Khata; sys.stdin.readline();"
-        f"Khata.open({database_url!r}, migrate=True).close()"
+        f"Khata.open({empty_url!r}, migrate=True).close()"
     )
     children = [
         subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) for _ in range(4)
@@ -98,11 +98,11 @@ def test_processes_that_open_a_fresh_database_at_once_all_succeed(database_url):
         child.stdin.close()
 
 
-def test_an_open_book_needs_no_alembic(database_url):
+def test_an_open_book_needs_no_alembic(empty_url):
     """A database that is up to date opens without loading the migration machinery."""
-    Khata.open(database_url, migrate=True).close()
+    Khata.open(empty_url, migrate=True).close()
     code = (
-        f"import sys; from khata import Khata; Khata.open({database_url!r}, migrate=True).close();"
+        f"import sys; from khata import Khata; Khata.open({empty_url!r}, migrate=True).close();"
         "sys.exit('alembic.command' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
