@@ -85,7 +85,9 @@ class PaySale(Command, frozen=True, tag="marketplace.pay", omit_defaults=True):
 
 
 class AssignRider(Command, frozen=True, tag="marketplace.assign", omit_defaults=True):
-    """Who brings it. `wallet`: left out, `<rider>/rider/<currency>`."""
+    """Who brings it. `wallet`: left out, `<rider>/rider/<currency>`. Who has brought it already can
+    still be given another wallet, as long as the fee is not paid.
+    """
 
     sale: str
     rider: str
@@ -325,9 +327,13 @@ def _pay(book: Book, command: PaySale) -> PaymentState:
 @VERBS.handles(AssignRider, roles=("admin", "logistics", "service"))
 def assign(book: Book, command: AssignRider) -> MissionState:
     """Errors: `SaleNotFound`, `WalletNotFound`, `CurrencyMismatch`; `InvalidTransition` unless it
-    is paid, waits to be brought and is not yet delivered.
+    is paid, waits to be brought and is not yet delivered, or only its rider's wallet is another.
     """
     sale = selling.sale_of(book, command.sale)
+    brought = selling.unpaid_mission(book, sale)
+    if brought is not None and brought.rider == command.rider:
+        path = _wallet(book, command.wallet, command.rider, "rider", sale.unit)
+        return rules.mission_state(book.change(brought, wallet=path))
     selling.expect(sale, "paid", "dispatched")
     sale = selling.open_mission(book, sale)
     if sale.mission is None:

@@ -18,6 +18,13 @@ _PATIENT: Final = Retry(
     codes=("account_frozen", "escrow_disputed"),
 )
 """What is frozen or disputed today need not be tomorrow."""
+_PAYING: Final = Retry(
+    attempts=_PATIENT.attempts,
+    first_seconds=_PATIENT.first_seconds,
+    cap_seconds=_PATIENT.cap_seconds,
+    codes=(*_PATIENT.codes, "account_closed"),
+)
+"""Who closed the wallet that they were to be paid into can be given another."""
 _OVER: Final = frozenset({"cancelled", "completed"})
 
 
@@ -103,10 +110,10 @@ SAGAS: Final = (
             Local(name="assign", do=_assign, undo=NOTHING),
             Wait(name="delivered", ready=_delivered, topic=_topic),
             # what was delivered is not taken back by itself: a person refunds it
-            Local(name="pay_rider", do=_pay_rider, undo=IMPOSSIBLE, retry=_PATIENT),
+            Local(name="pay_rider", do=_pay_rider, undo=IMPOSSIBLE, retry=_PAYING),
             Wait(name="released", ready=_released, topic=_escrow_topic),
             # a fee that was given back, and came again since because its refund failed
-            Local(name="pay_rider_late", do=_pay_rider, undo=IMPOSSIBLE, retry=_PATIENT),
+            Local(name="pay_rider_late", do=_pay_rider, undo=IMPOSSIBLE, retry=_PAYING),
             Local(name="reward", do=_reward, undo=NOTHING),
         ),
         open_to_all=False,

@@ -181,6 +181,13 @@ def pay_rider(book: Book, sale: Sale) -> int:
     return due[0].held
 
 
+def unpaid_mission(book: Book, sale: Sale) -> Mission | None:
+    """The errand that was done and whose fee is still in escrow, if that is how it stands."""
+    kept = escrow_of(book, sale) if sale.status == "delivered" and sale.mission else None
+    due = kept is not None and any(leg.name == DELIVERY and leg.held for leg in kept.legs)
+    return book.get(Mission, sale.mission) if due else None
+
+
 def cancel(book: Book, sale: Sale, reason: str) -> Sale:
     """Call a sale off. What was paid goes back; what benefits it had can be had again."""
     subject = subject_of(sale.ref)
