@@ -5,6 +5,7 @@ import msgspec
 from khata.domain import benefits, debts, escrow, ledger, payments, proofs
 from khata.domain.escrow import RefundEscrow, ReleaseEscrow, SettleDispute
 from khata.domain.marketplace import CancelSale, RefundSale
+from khata.engine.book import Book
 from tests.builders import ADMIN, FINANCE, bdt, discrepancies, refused
 from tests.payers import tell
 from tests.sellers import (
@@ -308,3 +309,20 @@ def test_who_tells_nobody_writes_nothing(market_url):
         market.do(ReleaseEscrow("F1", "It is ours."))
         assert market.events("escrow.") == [("escrow.funded", "alice")]
         assert is_explained(market)
+
+
+def test_no_more_is_looked_for_than_an_escrow_may_have(market_url, monkeypatch):
+    """However many receivers somebody names."""
+    asked, expect = [], Book.expect
+
+    def watched(book, rows=(), answers=()):
+        answers = list(answers)
+        asked.append(len(answers))
+        return expect(book, rows, answers)
+
+    monkeypatch.setattr(Book, "expect", watched)
+    with a_market(market_url) as market:
+        many = [escrow.Receiver(f"r{n}", f"u{n}/p/BDT", bdt("0.01")) for n in range(1000)]
+        command = escrow.FundEscrow("F1", bdt("10.00"), CUSTOMER, receivers=many)
+        assert refused(market.book, command).code == "invalid_input"
+        assert max(asked) <= 101

@@ -153,10 +153,11 @@ def fund(book: Book, command: FundEscrow) -> EscrowState:
 
 
 def _expect(book: Book, command: FundEscrow) -> None:
-    """Nothing of it is known yet: have it looked for at once."""
+    """Nothing of it is known yet: have it looked for at once, but no more than it may have."""
     receivers = [receiver.to for receiver in command.receivers or ()]
     codes = [f"escrow/{command.ref}"]
-    for name in (*(command.parties or {}).values(), *receivers):
+    names = (*(command.parties or {}).values(), *receivers)
+    for name in names[: holding.MOST_LEGS]:
         codes += [name if name.partition("/")[0] in ROOTS else f"wallet/{name}"]
     rows: list[tuple[type[Record], str]] = [(Escrow, command.ref), (Payable, command.ref)]
     if command.hold is not None:

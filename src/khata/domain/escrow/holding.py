@@ -26,7 +26,7 @@ _MOST_DAYS: Final = 400
 _NAME: Final = re.compile(r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,58}[^\s\x00-\x1f\x7f])?")
 _NOT_RECEIVING: Final = frozenset({"escrow", "receivable"})
 """Accounts that cannot receive out of an escrow: others' escrows, and what explains debts."""
-_MOST_LEGS: Final = 100
+MOST_LEGS: Final = 100
 _MOST_STEPS: Final = 400
 
 
@@ -76,11 +76,11 @@ def checked_legs(book: Book, legs: Sequence[Leg], account: Account) -> list[Leg]
     Errors: `Invalid`, `WalletNotFound`, `CurrencyMismatch`, `AccountClosed`.
     """
     names = [leg.name for leg in legs]
-    if len(set(names)) < len(names) or not 0 < len(legs) <= _MOST_LEGS:
+    if len(set(names)) < len(names) or not 0 < len(legs) <= MOST_LEGS:
         raise Invalid(
             "An escrow has 1 to 100 legs, each with a name of its own.",
-            expected=f"1 to {_MOST_LEGS} different names",
-            got=[name[:60] for name in names[:_MOST_LEGS]],
+            expected=f"1 to {MOST_LEGS} different names",
+            got=[name[:60] for name in names[:MOST_LEGS]],
         )
     for name in names:
         if not _NAME.fullmatch(name):
