@@ -5,14 +5,10 @@ many more, from a new one. Either says which seed it used when something fails, 
 KHATA_SEED=<number> draws the same again.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -107,38 +103,23 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def templates(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Templates:
-    """Databases with all their tables and nothing in them, to be copied: made once, when asked."""
-    return Templates(request, tmp_path_factory.mktemp("templates"))
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all the tables and nothing in them. Copying it is many times as fast as
+    migrating, and what is migrated is the same each time.
+    """
+    path = tmp_path_factory.mktemp("template") / "khata.db"
+    _migrate(f"sqlite:///{path}")
+    return path
 
 
-class Templates:
-    """Copying is many times as fast as migrating, and what is migrated is the same each time."""
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The same on the suite's server; nobody is connected to it."""
+    from tests.servers import fresh_database  # noqa: PLC0415 - as in `postgres_url`
 
-    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
-        self._request = request
-        self._folder = folder
-        self._stack = ExitStack()
-        request.addfinalizer(self._stack.close)
-
-    @cached_property
-    def sqlite(self) -> Path:
-        """A file."""
-        path = self._folder / "khata.db"
-        _migrate(f"sqlite:///{path}")
-        return path
-
-    @cached_property
-    def postgres(self) -> str:
-        """A database of the suite's server; nobody is connected to it."""
-        from tests.servers import fresh_database  # noqa: PLC0415 - as in `postgres_url`
-
-        server = self._request.getfixturevalue("postgres_url")
-        url = self._stack.enter_context(fresh_database(server))
+    with fresh_database(postgres_url) as url:
         _migrate(url)
-        return url
+        yield url
 
 
 def _migrate(url: str) -> None:
@@ -154,18 +135,16 @@ def _migrate(url: str) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, templates: Templates
-) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database of this test's own with all the tables, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
-        shutil.copyfile(templates.sqlite, tmp_path / "khata.db")
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "khata.db")
         yield f"sqlite:///{tmp_path / 'khata.db'}"
     else:
         # imported here for the reason given in `postgres_url`
         from tests.servers import fresh_database  # noqa: PLC0415
 
-        template = templates.postgres
+        template = request.getfixturevalue("postgres_template")
         with fresh_database(request.getfixturevalue("postgres_url"), template) as url:
             yield url
 

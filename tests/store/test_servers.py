@@ -14,9 +14,9 @@ from khata.errors import DatabaseUnavailable, Invalid
 from tests.servers import fresh_database, local_postgres
 
 
-def test_every_test_gets_an_empty_database(database_url):
-    """A test starts with no table, on either database."""
-    engine = create_engine(database_url)
+def test_a_test_can_have_an_empty_database(empty_url):
+    """One that starts with no table, on either database."""
+    engine = create_engine(empty_url)
     try:
         assert inspect(engine).get_table_names() == []
     finally:

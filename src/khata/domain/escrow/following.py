@@ -75,13 +75,15 @@ def _reason(dispute: payments.Dispute, status: str) -> str:
 
 
 def _even(book: Book, escrow: Escrow, made: Sequence[payments.Refund]) -> None:
-    """It was refunded twice, and one of the two came to nothing: what that put into escrow again
-    is what the house had to give for the other.
+    """It was refunded twice: what one of the two put into escrow again, when it came to nothing,
+    is what the house had to give for the other; and what one took that was a leg's, the house
+    makes good.
     """
     account = house_account(book, escrow.account, escrow.unit)
     spare = account.natural - sum(leg.held for leg in escrow.legs)
     given = sum(item.position.get(payments.OWED, 0) for item in made)
-    if not 0 < spare <= given:
+    took = sum(item.position.get(escrow.account, 0) for item in made)
+    if not spare or not -took <= spare <= given:
         return
     nothing = [0] * len(escrow.givers)
     moved = _square(book, escrow, escrow.legs, (), nothing, "It was refunded once, not twice.")
