@@ -107,31 +107,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all the tables and nothing in them. Copying it is many times as fast as
     migrating, and what is migrated is the same each time.
     """
+    from tests.servers import migrate  # noqa: PLC0415 - as in `postgres_url`
+
     path = tmp_path_factory.mktemp("template") / "khata.db"
-    _migrate(f"sqlite:///{path}")
+    migrate(f"sqlite:///{path}")
     return path
 
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The same on the suite's server; nobody is connected to it."""
-    from tests.servers import fresh_database  # noqa: PLC0415 - as in `postgres_url`
+    from tests.servers import migrated_database  # noqa: PLC0415 - as in `postgres_url`
 
-    with fresh_database(postgres_url) as url:
-        _migrate(url)
+    with migrated_database(postgres_url) as url:
         yield url
-
-
-def _migrate(url: str) -> None:
-    from khata.engine import migrations  # noqa: PLC0415 - as in `postgres_url`
-    from khata.engine.database import Database  # noqa: PLC0415 - as in `postgres_url`
-
-    database = Database(url)
-    migrations.migrate(database)
-    if database.dialect == "sqlite":
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

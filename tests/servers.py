@@ -17,8 +17,16 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from khata.edge.servers import local_postgres
+from khata.engine import migrations
+from khata.engine.database import Database
 
-__all__ = ["fresh_database", "local_postgres", "postgres_server"]
+__all__ = [
+    "fresh_database",
+    "local_postgres",
+    "migrate",
+    "migrated_database",
+    "postgres_server",
+]
 
 
 @contextmanager
@@ -48,3 +56,21 @@ def fresh_database(server: str, template: str | None = None) -> Iterator[str]:
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def migrated_database(server: str) -> Iterator[str]:
+    """A database with all the tables and nothing in it, to be copied: nobody is connected to it."""
+    with fresh_database(server) as url:
+        migrate(url)
+        yield url
+
+
+def migrate(url: str) -> None:
+    """Make all the tables, and leave nothing open."""
+    database = Database(url)
+    migrations.migrate(database)
+    if database.dialect == "sqlite":
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()

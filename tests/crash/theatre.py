@@ -8,6 +8,10 @@ be what they were in peace, and no intent may ever have had a second key.
 """
 
 import multiprocessing
+from functools import cache
+from multiprocessing import forkserver
+
+import pytest
 
 from khata import Khata
 from khata.testing import VirtualClock
@@ -15,8 +19,20 @@ from tests.crash import mortal, stories
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["khata.app", "tests.crash.mortal", "tests.crash.stories"])
+_MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 AWAY_SECONDS = 120
 """For how long nobody is there after a death: longer than a lease."""
+
+
+@cache
+def _open_the_house():
+    """Start the process that all others are forked from. They are killed, so nothing that measures
+    them would ever tell: it is left outside.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _MEASURED:
+            patch.delenv(name, raising=False)
+        forkserver.ensure_running()
 
 
 class Theatre:
@@ -46,6 +62,7 @@ class Theatre:
         return commits, seen | {"provider": self._provider(name)}
 
     def _perform(self, name, clock, at, *, after=False):
+        _open_the_house()
         ours, theirs = _processes.Pipe(duplex=False)
         words = (self._url, name, self._story, clock, stories.VAULT, self._config, at, after)
         process = _processes.Process(target=mortal.run, args=(*words, theirs))
