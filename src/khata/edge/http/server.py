@@ -25,6 +25,9 @@ from khata.settings import Settings
 _BACKLOG: Final = 2048
 _BACKPRESSURE: Final = 1024
 _HEADER_MILLISECONDS: Final = 15_000
+_KILL_SECONDS: Final = 30
+"""A worker that was still starting when it was told to stop may not have heard it. To be killed
+harms nothing: what was answered is durable, the rest is done under its key when asked again."""
 _BESIDE: Final = Options(lanes=1, poll_seconds=0.5)
 """Beside a server: what this process starts is taken up at once, the rest may wait a moment."""
 
@@ -51,6 +54,7 @@ def serve(settings: Settings) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MILLISECONDS),
         log_level=_granian_level(settings.log_level),
         respawn_failed_workers=True,
+        workers_kill_timeout=_KILL_SECONDS,
     )
     server.serve(target_loader=partial(load, settings), wrap_loader=False)
 
