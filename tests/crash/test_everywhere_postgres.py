@@ -9,7 +9,7 @@ from tests.crash import stories
 from tests.crash.theatre import play_everywhere
 from tests.servers import fresh_database
 
-MOST = 5
+MOST = 3
 
 
 @pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: story.__name__)

@@ -10,7 +10,7 @@ from khata.engine.sagas import Call
 from tests.crash import stories
 from tests.crash.theatre import Theatre, play_everywhere
 
-MOST = 8
+MOST = 5
 
 
 @pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: story.__name__)

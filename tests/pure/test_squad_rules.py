@@ -9,6 +9,7 @@ from khata.domain.squads.model import Part
 from khata.domain.squads.rules import Person
 from khata.errors import Invalid, KhataError, TooManyDecimals
 from khata.errors.market import SquadRefused
+from tests.conftest import examples
 
 LINA, KARIM, MITU = Person("lina"), Person("karim", 2), Person("mitu", 1, 3000)
 ALL = [LINA, KARIM, MITU]
@@ -84,6 +85,7 @@ def test_parts_always_add_up(amount, kind, rest, who):
             assert abs(part * total - amount * one.weight) < total
 
 
+@examples(20)
 @given(paid=st.lists(st.integers(0, 10**6), min_size=1, max_size=20), data=st.data())
 def test_nobody_gets_back_more_than_they_paid(paid, data):
     """However often and in whatever amounts it comes back, and in the end they have it all."""

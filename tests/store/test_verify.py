@@ -376,7 +376,7 @@ def test_no_cell_of_any_table_can_be_touched_unnoticed(url, seed, soak):
     A seeded share of them; in the long run each.
     """
     unnoticed, floods, clock = [], [], Hands()
-    chance, share = random.Random(seed), 1 if soak else 2 if url.startswith("sqlite") else 6
+    chance, share = random.Random(seed), 1 if soak else 4 if url.startswith("sqlite") else 12
     name = f"book-{next(_numbers)}"
     with Khata.open(url, name, migrate=True, clock=clock) as book:
         play(book, clock, seeded_moves(5, 120))
