@@ -22,9 +22,13 @@ ROOMS = (
     "earnings",
     "loans",
     "inventory",
-    "proofs",
     "orders",
+    "proofs",
+    "mismatches",
+    "legacy",
+    "solvency",
     "reconciliation",
+    "shadow",
 )
 """The rooms of `domain/`, left to right: each may import those before it."""
 

@@ -9,7 +9,7 @@ import msgspec
 from khata import errors
 from khata.edge.client.answers import Problem
 from khata.edge.http.wire import Headers, Reply
-from khata.errors import market
+from khata.errors import market, operations
 
 PROBLEM_JSON: Final = b"application/problem+json"
 
@@ -71,6 +71,14 @@ STATUS: Final[dict[type[errors.KhataError], int]] = {
     market.LoanRefused: 422,
     market.RepaymentExceeded: 422,
     market.EarningRefused: 422,
+    operations.ReceiptRefused: 422,
+    operations.GraceEnded: 422,
+    operations.RepairRefused: 422,
+    operations.SnapshotRefused: 422,
+    operations.StatementRefused: 422,
+    operations.MatchRefused: 422,
+    operations.PayoutsBraked: 422,
+    operations.GateClosed: 422,
     errors.NotFound: 404,
     errors.WalletNotFound: 404,
     errors.AccountNotFound: 404,
@@ -93,6 +101,12 @@ STATUS: Final[dict[type[errors.KhataError], int]] = {
     market.SquadNotFound: 404,
     market.StockNotFound: 404,
     market.InvestmentNotFound: 404,
+    operations.OrderNotFound: 404,
+    operations.ReceiptNotFound: 404,
+    operations.MismatchNotFound: 404,
+    operations.StatementNotFound: 404,
+    operations.RootNotFound: 404,
+    operations.FlowNotFound: 404,
     errors.Conflict: 409,
     errors.KeyReused: 409,
     errors.AlreadyExists: 409,
@@ -101,6 +115,8 @@ STATUS: Final[dict[type[errors.KhataError], int]] = {
     errors.SagaBusy: 409,
     market.RuleOverlap: 409,
     market.AlreadyCounted: 409,
+    operations.LineMatched: 409,
+    operations.PeriodClosed: 409,
     errors.Forbidden: 403,
     errors.RoleRequired: 403,
     errors.NotYours: 403,

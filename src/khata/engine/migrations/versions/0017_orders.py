@@ -1,0 +1,12 @@
+"""Orders, their receipts and the history of both."""
+
+from __future__ import annotations
+
+revision = "0017"
+down_revision = "0016"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """See the module."""

@@ -1,0 +1,12 @@
+"""Mismatches of orders, and their repair."""
+
+from __future__ import annotations
+
+revision = "0018"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """See the module."""
