@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server works its books' sagas off too. `sagas`: modules with sagas of one's own.
     `webhook_rate`: how many webhooks a source may send in an hour. `webhook_allow`: networks (CIDR)
     that events may be sent to although they are not public. `vault_keys`: the newest first.
+    `receipts`: the folder of receipts' files; `max_receipt`: the largest of them, in bytes.
 
     It is shown without what is secret.
     """
@@ -87,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_rate: int = 100
     webhook_allow: tuple[str, ...] = ()
     vault_keys: tuple[str, ...] = ()
+    receipts: str = "khata-receipts"
+    max_receipt: int = 10 * _KIB * _KIB
 
     def __repr__(self) -> str:
         return f"Settings(books={self.books!r})"
@@ -128,6 +131,8 @@ def settings_from(environ: Mapping[str, str] = os.environ) -> Settings:
         webhook_rate=_number(environ, "KHATA_WEBHOOK_RATE", defaults.webhook_rate, 1, 10**6),
         webhook_allow=_networks(environ, "KHATA_WEBHOOK_ALLOW"),
         vault_keys=vault_keys_from(environ),
+        receipts=receipts_from(environ)[0],
+        max_receipt=receipts_from(environ)[1],
     )
     _check_tokens(settings)
     return settings
@@ -136,6 +141,13 @@ def settings_from(environ: Mapping[str, str] = os.environ) -> Settings:
 def vault_keys_from(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The vault's keys, the newest first; none when none is set."""
     return _names(environ.get("KHATA_VAULT_KEYS"))
+
+
+def receipts_from(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:
+    """The folder of receipts' files, and the bytes that one of them may have. Errors: `Invalid`."""
+    defaults = Settings()
+    most = _number(environ, "KHATA_MAX_RECEIPT", defaults.max_receipt, 1, 1 << 30)
+    return environ.get("KHATA_RECEIPTS") or defaults.receipts, most
 
 
 def providers_in(text: str) -> tuple[ProviderConfig, ...]:
