@@ -18,7 +18,9 @@ encode: Final = msgspec.json.Encoder().encode
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True):
-    """A request: method, path, query, body (JSON), idempotency key, and the type of its answer.
+    """A request: method, path, query, body, idempotency key, and the type of its answer.
+
+    `media`: the body's type. An answer of type `bytes` is a file.
 
     A call that writes has its key from the start: however often it is sent, it happens once.
     """
@@ -29,19 +31,21 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
     query: Json = {}
     body: bytes | None = None
     key: str | None = None
+    media: str = "application/json"
 
     def headers(self) -> dict[str, str]:
         """The headers of this call alone."""
-        found = {"accept": "application/json"}
+        found = {"accept": "*/*" if self.gives is bytes else "application/json"}
         if self.body is not None:
-            found["content-type"] = "application/json"
+            found["content-type"] = self.media
         if self.key is not None:
             found["idempotency-key"] = self.key
         return found
 
     def read(self, body: bytes) -> T:
         """The answer in a body."""
-        found: T = msgspec.json.decode(body, type=self.gives)
+        kind = self.gives
+        found: T = kind(body) if kind is bytes else msgspec.json.decode(body, type=kind)
         return found
 
     def following(self, cursor: str) -> Call[T]:

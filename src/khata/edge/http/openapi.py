@@ -104,6 +104,12 @@ def _operation(operation: Operation, names: Mapping[int, Any]) -> dict[str, Any]
                 }
             },
         }
+    if operation.takes:
+        file = {"schema": {"type": "string", "format": "binary"}}
+        found["requestBody"] = {
+            "required": True,
+            "content": dict.fromkeys(operation.takes, file),
+        }
     return found
 
 
@@ -165,6 +171,8 @@ _IDS: Final = {
     "sku": "SHARE-A",
     "allocation": "alc_0c00",
     "investment": "inv_0800",
+    "order": "M1001",
+    "receipt": "rcp_0c00",
 }
 
 
@@ -182,7 +190,7 @@ def _query(field: Any) -> dict[str, Any]:
 
 
 def _responses(operation: Operation, names: Mapping[int, Any]) -> dict[str, Any]:
-    content: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
+    content: dict[str, Any] = {}
     if operation.gives is not None:
         content = {
             "application/json": {
@@ -190,7 +198,7 @@ def _responses(operation: Operation, names: Mapping[int, Any]) -> dict[str, Any]
                 "example": example_of(operation.gives),
             }
         }
-    for media in operation.more_media:
+    for media in operation.more_media or (() if content else ("text/plain",)):
         content[media] = {"schema": {"type": "string"}}
     found: dict[str, Any] = {str(operation.status): {"description": "Done", "content": content}}
     if operation.keyed:

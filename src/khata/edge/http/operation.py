@@ -21,7 +21,7 @@ class Operation:
 
     `query`: a struct of the query's parameters. `body`, `gives`: types of what comes and goes.
     `example`: a body that works. `keyed`: it needs an idempotency key. `more_media`: other types
-    of media that it can answer with.
+    of media that it can answer with. `takes`: types of media of a body that is a file.
     """
 
     method: str
@@ -39,6 +39,7 @@ class Operation:
     example: Any = None
     keyed: bool = False
     more_media: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
     hidden: bool = False
 
     @property
