@@ -19,7 +19,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     `shown`: what the customer sees. `wallet_part`: what the wallet is to pay; `wallet_moved`: what
     it really paid, holds included, less what came back: without what was refunded out of escrow,
-    which `refunded` says. `refunded`: less what became a debt since. `release_scheduled`: a release
+    which `refunded` says; of it `held` is only set aside. `refunded`: less what became a debt since. `release_scheduled`: a release
     of its escrow is scheduled or done, or nothing is in it. `reserved`: pieces that are set aside
     or went out for it.
     """
@@ -43,6 +43,7 @@ class Standing(msgspec.Struct, frozen=True):
     delivered_at: Instant | None
     release_scheduled: bool
     reserved: int
+    held: int = 0
 
 
 def standing_of(book: Book, order: Order) -> Standing:
@@ -83,6 +84,7 @@ def standing(
         delivered_at=order.delivered_at,
         release_scheduled=is_scheduled(order, kept),
         reserved=sum(item.quantity - item.returned for item in allocations),
+        held=held,
     )
 
 
