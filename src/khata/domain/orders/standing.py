@@ -19,9 +19,9 @@ class Standing(msgspec.Struct, frozen=True):
 
     `shown`: what the customer sees. `wallet_part`: what the wallet is to pay; `wallet_moved`: what
     it really paid, holds included, less what came back: without what was refunded out of escrow,
-    which `refunded` says; of it `held` is only set aside. `refunded`: less what became a debt since. `release_scheduled`: a release
-    of its escrow is scheduled or done, or nothing is in it. `reserved`: pieces that are set aside
-    or went out for it.
+    which `refunded` says; of it `held` is only set aside. `refunded`: less what became a debt
+    since. `release_scheduled`: a release of its escrow is scheduled or done, or nothing is in it.
+    `reserved`: pieces that are set aside or went out for it.
     """
 
     ref: str
