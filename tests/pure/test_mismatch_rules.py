@@ -37,6 +37,9 @@ def standing(**facts):
 
 
 PARTIAL = standing(finance="wallet_partial", captured=60_00, wallet_moved=0)
+UPLOADED = standing(
+    finance="receipt_uploaded", receipt_at=NOW - DAY, captured=0, wallet_moved=40_00, held=40_00
+)
 SENT = {"warehouse": "picked", "logistics": "delivered"}
 
 
@@ -61,7 +64,7 @@ def test_every_kind_is_found_and_repaired():
             [("take_wallet_part", 40_00), ("move", "paid"), ("move", "ready")],
         ),
         "receipt_stuck": (
-            standing(finance="receipt_uploaded", receipt_at=NOW - 2 * DAY, captured=0),
+            replace(UPLOADED, receipt_at=NOW - 2 * DAY),
             [("approve_receipt", 60_00), ("move", "ready")],
         ),
         "refund_exceeds": (
@@ -86,7 +89,7 @@ def test_every_kind_is_found_and_repaired():
 
 def test_a_receipt_is_stuck_only_beyond_its_time():
     """To the microsecond; how long it may wait is the caller's to say."""
-    order = standing(finance="receipt_uploaded", receipt_at=NOW - DAY, captured=0)
+    order = UPLOADED
     assert found(order, NOW) == []
     (one,) = found(order, NOW + 1)
     assert (one.since, one.at_risk) == (NOW, 60_00)
@@ -105,7 +108,7 @@ def test_an_order_has_one_repair_for_all_that_is_wrong():
             ("schedule_release", 0),
         ],
     )
-    both = standing(finance="receipt_uploaded", receipt_at=0, captured=0, wallet_moved=10_00)
+    both = replace(UPLOADED, receipt_at=0, wallet_moved=10_00, held=10_00)
     assert seen(both) == (
         ["wallet_part_missing", "receipt_stuck"],
         [("take_wallet_part", 30_00), ("approve_receipt", 60_00), ("move", "ready")],

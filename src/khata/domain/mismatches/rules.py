@@ -141,8 +141,9 @@ def missing(standing: Standing) -> int:
 
 
 def bank_due(standing: Standing) -> int:
-    """What has to come by bank: all that neither came nor is the wallet's to pay."""
-    return max(0, standing.total - max(standing.captured, standing.wallet_part))
+    """What has still to come by bank: all that did not come by it and is not the wallet's."""
+    by_bank = standing.captured - (standing.wallet_moved - standing.held)
+    return max(0, standing.total - standing.wallet_part - by_bank)
 
 
 def _action(standing: Standing, kind: ActionKind) -> Action:
@@ -158,19 +159,20 @@ def _action(standing: Standing, kind: ActionKind) -> Action:
 
 def _taken(standing: Standing, action: Action) -> Standing:
     """What makes the order whole goes into its escrow at once, a part waits under a hold."""
-    came = standing.captured + action.amount
-    whole = standing.finance == "paid" or came >= standing.total
+    held = standing.held + action.amount
+    whole = standing.finance == "paid" or standing.captured + held >= standing.total
     return replace(
         standing,
         wallet_moved=standing.wallet_moved + action.amount,
-        captured=came if whole else standing.captured,
+        captured=standing.captured + (held if whole else 0),
+        held=0 if whole else held,
         release_scheduled=standing.release_scheduled and not whole,
     )
 
 
 def _approved(standing: Standing, _action: Action) -> Standing:
     came = max(standing.captured, standing.total)
-    paid = replace(standing, captured=came, finance="paid", release_scheduled=False)
+    paid = replace(standing, captured=came, held=0, finance="paid", release_scheduled=False)
     return replace(paid, shown=derived(paid))
 
 
