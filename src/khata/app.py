@@ -39,6 +39,7 @@ from khata.domain import (
     payouts,
     proofs,
     setup,
+    shadow,
     squads,
     trust,
     wallets,
@@ -96,6 +97,7 @@ _ROOMS: Final = (
     earnings.VERBS,
     loans.VERBS,
     inventory.VERBS,
+    shadow.VERBS,
 )
 
 VERBS: Final = Verbs(*_ROOMS, sagas=SAGAS)

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from khata.app import Khata
 from khata.domain.sagas import counts
+from khata.edge.shadowing import Flows
 from khata.edge.working import Working
 from khata.errors import Unavailable
 
@@ -48,6 +49,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._registry.register(Writers(books))
         self._registry.register(Runs(books))
+        self._registry.register(Flows(books))
         self._registry.register(Workers(workings or {}))
         self._seconds = Histogram(
             "khata_http_request_seconds",

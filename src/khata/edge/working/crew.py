@@ -14,6 +14,7 @@ from khata.edge.webhooks import Dispatcher, Inbox
 from khata.edge.working.assembly import Working
 from khata.edge.working.overdue import Overdue
 from khata.edge.working.parts import Sounds
+from khata.edge.working.silence import Silence
 from khata.engine.sagas.due import check_known
 from khata.engine.sagas.worker import Options
 from khata.engine.vault import Vault
@@ -51,6 +52,7 @@ class Crew:
                 INBOX: inbox.work,
                 "webhooks": self._senders[name].work,
                 "loans": Overdue(book).work,
+                "shadow": Silence(book, alerts).work,
             }
             self.workings[name] = Working(
                 book, alerts, callers=callers, beside=beside, options=options
