@@ -40,6 +40,7 @@ from khata.domain import (
     proofs,
     setup,
     shadow,
+    solvency,
     squads,
     trust,
     wallets,
@@ -97,6 +98,7 @@ _ROOMS: Final = (
     earnings.VERBS,
     loans.VERBS,
     inventory.VERBS,
+    solvency.VERBS,
     shadow.VERBS,
 )
 

@@ -10,6 +10,13 @@ from khata.domain.payouts.accounts import (
     primary_of,
 )
 from khata.domain.payouts.batches import BatchLine, BatchMade, CreatePayoutBatch
+from khata.domain.payouts.braking import (
+    ApplyBrake,
+    Brake,
+    BrakeLifted,
+    LiftBrake,
+    brake,
+)
 from khata.domain.payouts.commands import (
     CompletePayout,
     FailPayout,
@@ -34,6 +41,7 @@ from khata.domain.payouts.queries import (
     bank_accounts,
     batch,
     batches,
+    brakes,
     count_of_accounts,
     payout,
     payouts,
@@ -48,6 +56,7 @@ __all__ = [
     "SAGAS",
     "VERBS",
     "AddBankAccount",
+    "ApplyBrake",
     "BankAccount",
     "BankAccountState",
     "BatchLine",
@@ -56,11 +65,14 @@ __all__ = [
     "BatchState",
     "BatchTotal",
     "BlockBankAccount",
+    "Brake",
+    "BrakeLifted",
     "CompletePayout",
     "CreatePayoutBatch",
     "FailPayout",
     "GiveBack",
     "InitiatePayout",
+    "LiftBrake",
     "Payout",
     "PayoutBatch",
     "PayoutState",
@@ -75,6 +87,8 @@ __all__ = [
     "bank_accounts",
     "batch",
     "batches",
+    "brake",
+    "brakes",
     "checked_number",
     "count_of_accounts",
     "mask_of",

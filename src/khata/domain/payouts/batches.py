@@ -13,6 +13,7 @@ import msgspec
 from khata.base.money import Money
 from khata.domain.ledger import check_total
 from khata.domain.payouts import rules
+from khata.domain.payouts.braking import check_unbraked
 from khata.domain.payouts.commands import InitiatePayout, begin, draft
 from khata.domain.payouts.model import BankAccount, BatchTotal, Payout, PayoutBatch
 from khata.engine.accounts import Account
@@ -53,8 +54,8 @@ class BatchMade(msgspec.Struct, frozen=True):
 
 @VERBS.handles(CreatePayoutBatch, roles=("admin", "finance", "service"))
 def create_batch(book: Book, command: CreatePayoutBatch) -> BatchMade:
-    """Errors: those of `draft`, with the line's `index`; `AlreadyExists` for a reference that was
-    used; `ApprovalRequired` for what all lines come to.
+    """Errors: those of `draft`, with the line's `index`, and `PayoutsBraked`; `AlreadyExists` for
+    a reference that was used; `ApprovalRequired` for what all lines come to.
     """
     _check(book, command)
     _foresee(book, command.lines)
@@ -76,11 +77,13 @@ def _draft(book: Book, command: CreatePayoutBatch, batch: str, index: int) -> Pa
         line.wallet, line.amount, line.reference, line.bank_account, command.provider
     )
     try:
-        return draft(book, wanted, batch, index)
+        payout = draft(book, wanted, batch, index)
+        check_unbraked(book, payout.unit)
     except KhataError as error:
         raise type(error)(
             f"Line {index}: {error.message}", **{**error.details, "index": index}
         ) from error
+    return payout
 
 
 def _foresee(book: Book, lines: list[BatchLine]) -> None:

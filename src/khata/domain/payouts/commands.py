@@ -11,6 +11,7 @@ from khata.domain.ledger import minor_of as amount_of
 from khata.domain.payments import Applied, ProviderEvent
 from khata.domain.payouts import rules
 from khata.domain.payouts.accounts import bank_account_of, primary_of
+from khata.domain.payouts.braking import check_unbraked
 from khata.domain.payouts.model import (
     MANUAL,
     PAYOUTS,
@@ -163,10 +164,10 @@ def begin(book: Book, payout: Payout) -> Payout:
 def lock(book: Book, payout: Payout) -> Payout:
     """The payout once its money has left the wallet.
 
-    Errors: `PayoutsPaused`, `BankAccountUnusable`, `InsufficientFunds`, `LimitExceeded`,
-    `AccountFrozen`, `AccountClosed`.
+    Errors: `PayoutsPaused`, `PayoutsBraked`, `BankAccountUnusable`, `InsufficientFunds`,
+    `LimitExceeded`, `AccountFrozen`, `AccountClosed`.
     """
-    check_going(book)
+    check_going(book, payout.unit)
     check_usable(book.get(BankAccount, payout.bank_account))
     limits.check_status(book.account(payout.account_id))
     return learn(book, payout, "locked")
@@ -177,10 +178,11 @@ def policy_of(book: Book) -> Policy:
     return rules.policy_in(setting(book, PAYOUTS))
 
 
-def check_going(book: Book) -> None:
-    """Errors: `PayoutsPaused`."""
+def check_going(book: Book, currency: str) -> None:
+    """Errors: `PayoutsPaused`, `PayoutsBraked`."""
     if policy_of(book).paused:
         raise PayoutsPaused("Payouts are paused.", expected="a book that pays out")
+    check_unbraked(book, currency)
 
 
 def check_usable(account: BankAccount) -> None:

@@ -11,6 +11,7 @@ from khata.base.clock import to_iso
 from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.ledger import account_ref
 from khata.domain.payouts.accounts import AddBankAccount
+from khata.domain.payouts.braking import BRAKE, Brake
 from khata.domain.payouts.model import (
     BankAccount,
     BankAccountState,
@@ -20,6 +21,7 @@ from khata.domain.payouts.model import (
     PayoutState,
 )
 from khata.domain.payouts.rules import OPEN, account_state, state_of, totals
+from khata.domain.setup import setting_value
 from khata.engine.database import View
 from khata.engine.reading import checked_text, is_storable, paged, record, records, select
 from khata.engine.tables import JOURNAL, table_of
@@ -190,3 +192,9 @@ def batches(view: View, *, cursor: str | None = None, limit: int = 50) -> Page[B
         for item in page.items
     ]
     return Page(items, page.next)
+
+
+def brakes(view: View) -> list[Brake]:
+    """The currencies in which payouts are braked, and why. Errors: `NotYours` for owners."""
+    view.check_owner(None)
+    return [Brake(currency, **why) for currency, why in sorted(setting_value(view, BRAKE).items())]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from khata.base.money import to_text
 from khata.domain.payouts import rules
+from khata.domain.payouts.braking import check_unbraked
 from khata.domain.payouts.commands import check_going, check_usable, lock
 from khata.domain.payouts.model import MANUAL, BankAccount, Payout
 from khata.domain.payouts.settling import EVENTS, give_back, learn, same_amount
@@ -32,9 +33,12 @@ from khata.errors import AmountMismatch, InvalidTransition, PayoutFailed
 _FOR_EVER: Final = 1_000_000
 _HOUR: Final = 3600.0
 PAUSED: Final = Retry(
-    attempts=_FOR_EVER, first_seconds=30, cap_seconds=_HOUR, codes=("payouts_paused",)
+    attempts=_FOR_EVER,
+    first_seconds=30,
+    cap_seconds=_HOUR,
+    codes=("payouts_paused", "payouts_braked"),
 )
-"""A brake is let go some time."""
+"""A pause ends some time, and a brake is lifted."""
 THAWING: Final = Retry(
     attempts=_FOR_EVER, first_seconds=60, cap_seconds=_HOUR, codes=("account_frozen",)
 )
@@ -68,7 +72,7 @@ def _lock(book: Book, run: Run) -> None:
     payout = _payout(book, run)
     _check_not_failed(payout)
     if payout.provider != MANUAL:
-        check_going(book)
+        check_going(book, payout.unit)
     if payout.status == "requested":
         lock(book, payout)
 
@@ -76,9 +80,11 @@ def _lock(book: Book, run: Run) -> None:
 def _request(book: Book, run: Run) -> Mapping[str, Any]:
     """What the provider is asked for. From here on the bank may pay, whatever we hear.
 
-    Errors: `InvalidTransition` unless it is locked, `BankAccountUnusable`.
+    Errors: `InvalidTransition` unless it is locked, `BankAccountUnusable`; `PayoutsBraked` for
+    one that was locked a moment before the brake, which then goes back into its wallet.
     """
     payout = _payout(book, run)
+    check_unbraked(book, payout.unit)
     if payout.status != "locked":
         raise InvalidTransition(
             f"{payout.id} is {payout.status}.", expected="locked", got=payout.status

@@ -1,7 +1,6 @@
 """What a book is set up with: units, transaction sources, wallet kinds, settings. All data."""
 
 from khata.domain.setup.commands import (
-    VERBS,
     DefineSource,
     DefineUnit,
     DefineWalletKind,
@@ -14,25 +13,56 @@ from khata.domain.setup.commands import (
     wallet_kind_of,
 )
 from khata.domain.setup.model import FOUR_EYES, KhataKind, Setting, Source, Unit, WalletKind
-from khata.domain.setup.queries import decimals_of, source_named, sources, units, wallet_kinds
+from khata.domain.setup.queries import (
+    begun_at,
+    decimals_of,
+    schedules,
+    setting_value,
+    slots,
+    source_named,
+    sources,
+    units,
+    wallet_kinds,
+)
+from khata.domain.setup.scheduling import (
+    HOURLY,
+    JOBS,
+    OFF,
+    FinishSlot,
+    Schedules,
+    SetSchedule,
+    Slot,
+)
+from khata.domain.setup.verbs import VERBS
 
 __all__ = [
     "FOUR_EYES",
+    "HOURLY",
+    "JOBS",
+    "OFF",
     "VERBS",
     "DefineSource",
     "DefineUnit",
     "DefineWalletKind",
+    "FinishSlot",
     "KhataKind",
+    "Schedules",
     "Set",
+    "SetSchedule",
     "Setting",
+    "Slot",
     "Source",
     "Unit",
     "WalletKind",
     "acts_alone",
+    "begun_at",
     "decimals_of",
     "exponent_of",
     "keep",
+    "schedules",
     "setting",
+    "setting_value",
+    "slots",
     "source_named",
     "source_of",
     "sources",

@@ -38,6 +38,8 @@ _OWN_COMMANDS: Final = {
     "netting": "debts.set_netting",
     "trust": "trust.set_rules",
     "earnings": "earnings.set_policy",
+    "schedules": "setup.set_schedule",
+    "payout_brake": "payouts.brake",
 }
 """Settings that a room further on writes by itself."""
 

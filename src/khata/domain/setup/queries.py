@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from khata.base.clock import Instant
 from khata.base.units import ISO_4217
-from khata.domain.setup.model import SOURCES, WALLET_KINDS, Source, Unit, WalletKind
+from khata.domain.setup.model import SOURCES, WALLET_KINDS, Setting, Source, Unit, WalletKind
+from khata.domain.setup.scheduling import SCHEDULES, Schedules, Slot
 from khata.engine.database import View
-from khata.engine.reading import is_storable, record, records, select
+from khata.engine.reading import is_storable, looked_up, record, records, select
+from khata.engine.tables import JOURNAL
 from khata.errors import UnknownCurrency, UnknownSource
 
 
@@ -49,3 +57,25 @@ def decimals_of(view: View, currency: str) -> int:
             got=currency[:20],
         )
     return unit.exponent
+
+
+def setting_value(view: View, name: str) -> dict[str, Any]:
+    """The value of a setting, empty when it was never set."""
+    known = record(view, Setting, name)
+    return known.value if known else {}
+
+
+def schedules(view: View) -> Schedules:
+    """When the jobs that the clock calls for are done."""
+    return msgspec.convert(setting_value(view, SCHEDULES), Schedules)
+
+
+def slots(view: View) -> dict[str, Instant]:
+    """By job, the last slot for which it was done."""
+    return {slot.job: slot.slot for slot in records(view, Slot, select(view, Slot))}
+
+
+def begun_at(view: View) -> Instant | None:
+    """When the book's first command was carried out; None when there was none yet."""
+    row = view.row(sa.select(looked_up(view, JOURNAL.c.at, sa.literal(1)).label("at")))
+    return None if row is None or row.at is None else int(row.at)

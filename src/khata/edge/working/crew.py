@@ -12,8 +12,10 @@ from khata.edge.own_sagas import Own, own
 from khata.edge.providers import Providers
 from khata.edge.webhooks import Dispatcher, Inbox
 from khata.edge.working.assembly import Working
+from khata.edge.working.jobs import jobs
 from khata.edge.working.overdue import Overdue
 from khata.edge.working.parts import Sounds
+from khata.edge.working.schedule import Schedule
 from khata.edge.working.silence import Silence
 from khata.engine.sagas.due import check_known
 from khata.engine.sagas.worker import Options
@@ -53,6 +55,7 @@ class Crew:
                 "webhooks": self._senders[name].work,
                 "loans": Overdue(book).work,
                 "shadow": Silence(book, alerts).work,
+                "schedule": Schedule(book, jobs(alerts)).work,
             }
             self.workings[name] = Working(
                 book, alerts, callers=callers, beside=beside, options=options

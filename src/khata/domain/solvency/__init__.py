@@ -1,0 +1,73 @@
+"""Solvency: whether cash covers what is owed, the brake on payouts, proofs of liabilities."""
+
+from khata.domain.solvency.commands import (
+    VERBS,
+    PublishRoot,
+    RecordSolvency,
+    VerifyBalance,
+    note_balance,
+)
+from khata.domain.solvency.model import (
+    CashView,
+    Checked,
+    CheckView,
+    Inclusion,
+    LiabilityRoot,
+    PathStep,
+    Position,
+    Positions,
+    ProofPart,
+    RootView,
+    SolvencyCheck,
+    VerifiedBalance,
+    VerifiedView,
+)
+from khata.domain.solvency.queries import (
+    check_at,
+    checks,
+    inclusion,
+    label_of,
+    owed_to_owners,
+    position,
+    root,
+    root_at,
+    roots,
+    tree_of,
+    verified,
+)
+from khata.domain.solvency.rules import figure_of
+from khata.domain.solvency.tree import Tree
+
+__all__ = [
+    "VERBS",
+    "CashView",
+    "CheckView",
+    "Checked",
+    "Inclusion",
+    "LiabilityRoot",
+    "PathStep",
+    "Position",
+    "Positions",
+    "ProofPart",
+    "PublishRoot",
+    "RecordSolvency",
+    "RootView",
+    "SolvencyCheck",
+    "Tree",
+    "VerifiedBalance",
+    "VerifiedView",
+    "VerifyBalance",
+    "check_at",
+    "checks",
+    "figure_of",
+    "inclusion",
+    "label_of",
+    "note_balance",
+    "owed_to_owners",
+    "position",
+    "root",
+    "root_at",
+    "roots",
+    "tree_of",
+    "verified",
+]

@@ -1,0 +1,72 @@
+"""Looking at all orders, over and over, for what is wrong with them.
+
+A round goes over all orders in pages and only reads; where what it finds differs from what is
+written down, those orders alone are given to `mismatches.Sweep`. A round is begun every minute.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import structlog
+
+from khata.app import Khata
+from khata.base.actor import WORKER, Actor
+from khata.domain.mismatches import Sweep, Swept, unlike
+from khata.edge.working.parts import Sounds
+
+log = structlog.get_logger("khata.worker")
+_ROUND_SECONDS: Final = 60.0
+_MOST_NAMED: Final = 50
+PAGE: Final = 200
+"""Orders that one look takes in."""
+
+
+class Sweeping:
+    """The part of a worker that sweeps the orders of a book. New mismatches are told to people."""
+
+    def __init__(self, book: Khata, alerts: Sounds) -> None:
+        self._book = book
+        self._alerts = alerts
+        self._after: str | None = None
+        self._begun_at = -_ROUND_SECONDS
+
+    def work(self, _limit: int) -> int:
+        """Look at a page of orders; at how many it did. Between two rounds, at none."""
+        if self._after is None:
+            if time.monotonic() - self._begun_at < _ROUND_SECONDS:
+                return 0
+            self._begun_at = time.monotonic()
+        swept, self._after = sweep_page(self._book, self._after)
+        if swept.opened:
+            self._tell(swept)
+        return swept.looked_at
+
+    def _tell(self, swept: Swept) -> None:
+        told = [f"{item.order} {item.kind}" for item in swept.opened]
+        log.error("mismatches_found", book=self._book.book, count=len(told))
+        self._alerts.sound(
+            "mismatches_found", book=self._book.book, count=len(told), orders=told[:_MOST_NAMED]
+        )
+
+
+def sweep_page(book: Khata, after: str | None, who: Actor = WORKER) -> tuple[Swept, str | None]:
+    """What a look at the orders behind `after` found, and where to go on; None at the end."""
+    page = book.query(unlike, after=after, limit=PAGE)
+    if not page.orders:
+        return Swept(page.looked_at, [], []), page.next
+    swept: Swept = book.submit(Sweep(page.orders), actor=who).result
+    return Swept(page.looked_at, swept.opened, swept.ended), page.next
+
+
+def sweep_all(book: Khata, who: Actor = WORKER) -> Swept:
+    """A whole round, now."""
+    looked_at, opened, ended, after = 0, [], [], None
+    while True:
+        swept, after = sweep_page(book, after, who)
+        looked_at += swept.looked_at
+        opened += swept.opened
+        ended += swept.ended
+        if after is None:
+            return Swept(looked_at, opened, ended)
