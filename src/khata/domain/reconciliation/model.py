@@ -100,7 +100,7 @@ class Statement(Record, frozen=True):
 
 class StatementLine(Record, frozen=True):
     """A line of a statement. `amount`: minor units of the line's own `currency`, above zero when
-    it made the balance larger.
+    it made the balance larger; a line in another currency than the account's is no part of it.
 
     `open_account`: its account's number until it is matched or dismissed. `reference`: the bank's
     or provider's own; `end_to_end`: the one that travels with the money. `text`: as it came.
@@ -112,6 +112,7 @@ class StatementLine(Record, frozen=True):
     open_account: int | None
     amount: int
     currency: str
+    exponent: int
     booked_on: str
     value_on: str | None
     reference: str | None
@@ -120,6 +121,7 @@ class StatementLine(Record, frozen=True):
     text: str | None
     status: LineStatus
     match: str | None
+    exception: str | None
 
     TABLE: ClassVar = Table(
         "statement_lines",
@@ -130,7 +132,7 @@ class StatementLine(Record, frozen=True):
 
 
 class PairedPosting(Record, frozen=True):
-    """A posting that is spoken for: by a match, or by an exception that was dismissed.
+    """What is known of a posting: its match, or its exception, which may have been dismissed.
 
     Its key is the posting's, so that no posting can be in two matches.
     """
@@ -139,7 +141,8 @@ class PairedPosting(Record, frozen=True):
     seq: int
     leg: int
     match: str | None
-    dismissed: str | None
+    exception: str | None
+    dismissed: bool
 
     TABLE: ClassVar = Table("paired_postings", key=("account_id", "seq", "leg"))
 
@@ -147,9 +150,9 @@ class PairedPosting(Record, frozen=True):
 class Match(Record, frozen=True):
     """Lines and postings that are the same money: their sums are equal. Amounts in minor units.
 
-    `lines`: [[statement, number], …]; `postings`: [[seq, leg, entry], …]. `difference`: what the lines
-    have less than the postings that were there; `entry` posted it. `score`: 0 to 100, `why`: how
-    it comes about. `undone_at`: when it was taken apart.
+    `lines`: [[statement, number], …]; `postings`: [[seq, leg, entry], …]. `difference`: what the
+    lines have less than the postings that were there; `entry` posted it. `score`: 0 to 100,
+    `why`: how it comes about. `undone_at`: when it was taken apart.
     """
 
     id: str
@@ -180,9 +183,9 @@ class Match(Record, frozen=True):
 class ReconException(Record, frozen=True):
     """A line or postings without a partner, or partners that do not agree. Minor units.
 
-    `open_account`, `open_line` (`statement/number`), `open_posting` (`account/seq/leg` of the
-    first): while it is open. `found`: the line's amount, `expected`: that of the postings.
-    `on`: the day of the line, or of the posting. `carried`: the period that was closed over it.
+    `open_account`: its account's number while it is open. `found`: the line's amount, `expected`:
+    that of the postings. `on`: the day of the line, or of the posting. `carried`: the period that
+    was closed over it.
     """
 
     id: str
@@ -192,8 +195,6 @@ class ReconException(Record, frozen=True):
     exponent: int
     cls: ExceptionClass
     open_account: int | None
-    open_line: str | None
-    open_posting: str | None
     line: LineKey | None
     postings: list[PostingKey]
     found: int | None
@@ -211,14 +212,14 @@ class ReconException(Record, frozen=True):
     TABLE: ClassVar = Table(
         "statement_exceptions",
         key=("id",),
-        finds=("open_account", "open_line", "open_posting"),
+        finds=("open_account",),
         indexes=(("account", "on"), ("status", "on"), ("cls", "on"), ("on",)),
     )
 
 
 class Period(Record, frozen=True):
     """Days of an account in which nothing changes any more. `carried`: open exceptions that were
-    taken into the next one. `verified`: the statement's closing balance, minor units.
+    taken into the next one. `before`: the period before it.
     """
 
     id: str
@@ -229,7 +230,6 @@ class Period(Record, frozen=True):
     from_on: str
     to_on: str
     carried: int
-    verified: int | None
     status: Literal["closed", "reopened"]
     before: str | None
     closed_by: str
@@ -301,8 +301,3 @@ def line_key(text: str) -> LineKey | None:
     statement, _, digits = text.rpartition("/")
     fine = statement.startswith("stm_") and digits.isascii() and digits.isdigit()
     return (statement, int(digits)) if fine and len(digits) < 10 else None  # noqa: PLR2004
-
-
-def posting_name(account_id: int, posting: PostingKey) -> str:
-    """What an open exception calls a posting of an account."""
-    return f"{account_id}/{posting[0]}/{posting[1]}"

@@ -1,4 +1,4 @@
-"""What callers of reconciliation give, and what they are told. Amounts outside are decimal strings."""
+"""What callers of reconciliation give, and what they are told."""
 
 from __future__ import annotations
 
@@ -138,6 +138,7 @@ class LineState(msgspec.Struct, frozen=True):
     counterparty: str | None
     text: str | None
     match: str | None
+    exception: str | None
 
 
 class MatchState(msgspec.Struct, frozen=True):
@@ -201,7 +202,6 @@ class PeriodState(msgspec.Struct, frozen=True):
     from_on: str
     to_on: str
     carried: int
-    verified: str | None
     closed_by: str
     closed_at: str
     reason: str
