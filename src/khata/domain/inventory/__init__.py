@@ -11,6 +11,7 @@ from khata.domain.inventory.commands import (
 )
 from khata.domain.inventory.investing import CancelInvestment, StartInvestment
 from khata.domain.inventory.model import (
+    COST_OF_GOODS,
     Allocation,
     AllocationLine,
     AllocationState,
@@ -39,10 +40,13 @@ from khata.domain.inventory.stocking import (
     allocate,
     allocations_for,
     available,
+    consume,
     give_back,
+    item_of,
 )
 
 __all__ = [
+    "COST_OF_GOODS",
     "SAGAS",
     "VERBS",
     "AdjustStock",
@@ -70,11 +74,13 @@ __all__ = [
     "allocations_for",
     "available",
     "check",
+    "consume",
     "give_back",
     "holdings",
     "investment",
     "investments",
     "item",
+    "item_of",
     "items",
     "lots",
 ]

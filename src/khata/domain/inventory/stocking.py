@@ -219,6 +219,30 @@ def give_back(book: Book, name: str, quantity: int | None = None) -> Allocation:
     return allocation
 
 
+def consume(book: Book, name: str, expense: str = COST_OF_GOODS) -> Allocation:
+    """Have another account bear what the pieces of an allocation had cost, so much of it as did not
+    come back: what was set aside is gone now. Does nothing when it bears it already.
+
+    Errors: `StockNotFound`, those of `enter`.
+    """
+    allocation = allocation_of(book, name)
+    if allocation.expense == expense:
+        return allocation
+    entries, cost = list(allocation.entries), allocation.cost - allocation.cost_back
+    if cost:
+        before = house_account(book, allocation.expense, allocation.unit)
+        after = house_account(book, expense, allocation.unit)
+        moved = enter(
+            book,
+            ((after.id, cost), (before.id, -cost)),
+            type="consumption",
+            source=source_of(book, "stock"),
+            reference=allocation.subject,
+        )
+        entries.append(moved.id)
+    return book.change(allocation, expense=expense, entries=entries)
+
+
 # ── lost and found ───────────────────────────────────────────────────────────────────
 
 

@@ -36,7 +36,7 @@ ORDERS: Final = "orders"
 """The setting that holds the policy."""
 
 _HOUR, _DAY = 3600, 86_400
-_MOST_DAYS: Final = 400
+MOST_DAYS: Final = 400
 DEFAULT: Final = OrderPolicy(
     grace_days=3,
     retry_days=0,
@@ -249,7 +249,7 @@ def policy(value: Mapping[str, Any]) -> OrderPolicy:
         check_days(name, getattr(kept, name))
     for name, seconds in sla.items():
         axis, _, state = name.partition(".")
-        if state not in STATES.get(axis, ()) or not 0 < seconds <= _MOST_DAYS * _DAY:
+        if state not in STATES.get(axis, ()) or not 0 < seconds <= MOST_DAYS * _DAY:
             raise Invalid(
                 "An SLA is so many seconds, up to 400 days, for a state of an axis.",
                 expected="such as finance.receipt_uploaded: 86400",
@@ -260,7 +260,7 @@ def policy(value: Mapping[str, Any]) -> OrderPolicy:
 
 def check_days(name: str, days: int) -> None:
     """A number of days. Errors: `Invalid`."""
-    if not 0 <= days <= _MOST_DAYS:
+    if not 0 <= days <= MOST_DAYS:
         raise Invalid(f"{name} is 0 to 400 days.", expected="0 to 400", got=str(days)[:40])
 
 
