@@ -33,11 +33,14 @@ from khata.domain import (
     inventory,
     khata,
     ledger,
+    legacy,
     loans,
     marketplace,
+    orders,
     payments,
     payouts,
     proofs,
+    reconciliation,
     setup,
     shadow,
     solvency,
@@ -72,6 +75,7 @@ SAGAS: Final = Sagas(
     *escrow.SAGAS,
     *marketplace.SAGAS,
     *inventory.SAGAS,
+    *orders.SAGAS,
 )
 """Every saga that is built in."""
 
@@ -98,7 +102,10 @@ _ROOMS: Final = (
     earnings.VERBS,
     loans.VERBS,
     inventory.VERBS,
+    orders.VERBS,
+    legacy.VERBS,
     solvency.VERBS,
+    reconciliation.VERBS,
     shadow.VERBS,
 )
 

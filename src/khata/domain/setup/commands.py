@@ -38,6 +38,7 @@ _OWN_COMMANDS: Final = {
     "netting": "debts.set_netting",
     "trust": "trust.set_rules",
     "earnings": "earnings.set_policy",
+    "orders": "orders.set_policy",
     "schedules": "setup.set_schedule",
     "payout_brake": "payouts.brake",
 }
