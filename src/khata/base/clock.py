@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from khata.errors import Invalid
 
@@ -24,6 +25,7 @@ def system_clock() -> Instant:
     return time.time_ns() // 1000
 
 
+@lru_cache(maxsize=4096)  # all that one batch writes has one time
 def to_iso(instant: Instant) -> str:
     """`2026-01-31T09:00:00.000000Z`."""
     seconds, micros = divmod(instant, SECOND)

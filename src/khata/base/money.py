@@ -6,6 +6,7 @@ here and nowhere else, with the exponent of its unit; a float never touches it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -14,6 +15,8 @@ from khata.errors import AmountTooLarge, InvalidAmount, TooManyDecimals
 
 MAX_MINOR: Final = 10**18 - 1
 """Largest amount or balance in minor units. Fits a signed 64-bit integer with room to spare."""
+_REMEMBERED: Final = 1 << 15
+"""Amounts come again soon: as a share, as what was received of it, as what is left; or are 0."""
 
 
 class Money(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +78,7 @@ def to_positive_minor(amount: str, exponent: int) -> int:
     return minor
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def to_text(minor: int, exponent: int) -> str:
     """The decimal string of minor units: `to_text(100050, 2) == "1000.50"`."""
     if not exponent:

@@ -135,10 +135,12 @@ class Book:
             raise Missing(questions=[(cls, column, value)])
         if not known and not self._placed:
             return []
-        if not self._rows and len(known) == 1:
+        placed = self._placed.get((cls, column, value))
+        if placed is None and len(known) == 1:
             (key,) = known
-            return [self._cache.rows[cls, key]]  # type: ignore[list-item]
-        keys = known.union(self._placed.get((cls, column, value), ()))
+            row = self._rows.get((cls, key)) or self._cache.rows[cls, key]
+            return [row] if getattr(row, column) == value else []  # type: ignore[list-item]
+        keys = known.union(placed or ())
         rows = [self.peek(cls, key) for key in sorted(keys)]
         return [row for row in rows if row is not None and getattr(row, column) == value]
 

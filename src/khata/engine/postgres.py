@@ -66,7 +66,7 @@ def array_of(kind: type, values: Sequence[Any]) -> bytes:
         flat[1::2] = values
         body = struct.pack(">" + "iq" * length, *flat)
     else:
-        raw = values if kind is bytes else [_raw(value) for value in values]
+        raw = [value.encode() for value in values] if kind is str else _raws(kind, values)
         body = b"".join(chain.from_iterable(zip(map(_length, map(len, raw)), raw, strict=True)))
     return struct.pack(">iiiii", 1, nulls, oid, length, 1) + body
 
@@ -79,6 +79,10 @@ def _cell(kind: type, value: Any) -> bytes:
         return _sized(8, value)
     raw = value if kind is bytes else _raw(value)
     return _length(len(raw)) + raw
+
+
+def _raws(kind: type, values: Sequence[Any]) -> Sequence[bytes]:
+    return values if kind is bytes else [_raw(value) for value in values]
 
 
 def _raw(value: Any) -> bytes:

@@ -79,6 +79,7 @@ class Spec:
         self.decode: Final = _decoder(cls, self.columns)
         self.key_of: Final = _getter(cls.TABLE.key, single=True)
         self._stable_at: Final = tuple(self.names.index(name) for name in self.stable)
+        self._all_stable: Final = not self.hot
         self.hot_values: Final = _getter((*self.hot, *cls.TABLE.key))
         table = cls.TABLE
         groups = (table.key, table.finds, *table.unique, *table.indexes)
@@ -92,7 +93,7 @@ class Spec:
 
     def digest(self, row: Row) -> str:
         """The digest of a row's stable columns, as the journal keeps it: 32 hex digits."""
-        stable = [row[at] for at in self._stable_at]
+        stable = row if self._all_stable else [row[at] for at in self._stable_at]
         return hashlib.sha256(msgspec.json.encode(stable)).hexdigest()[:32]
 
     def key_in(self, row: Row) -> Key:

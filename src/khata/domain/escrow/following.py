@@ -17,11 +17,10 @@ from khata.domain.escrow import rules
 from khata.domain.escrow.holding import noted, tell
 from khata.domain.escrow.model import Escrow, Step
 from khata.domain.escrow.model import Leg as EscrowLeg
-from khata.domain.escrow.refunding import Taking, debt_account, owe, takings
-from khata.domain.ledger import Moved, enter, house_account
-from khata.domain.setup import source_of
+from khata.domain.escrow.refunding import Taking, booked, debt_account, owe, takings
+from khata.domain.ledger import house_account
 from khata.engine.accounts import Account
-from khata.engine.book import Book, Leg
+from khata.engine.book import Book
 
 _replace = msgspec.structs.replace
 _GIVEN = frozenset({"pending", "succeeded"})
@@ -86,12 +85,11 @@ def _even(book: Book, escrow: Escrow, made: Sequence[payments.Refund]) -> None:
     if not spare or not -took <= spare <= given:
         return
     nothing = [0] * len(escrow.givers)
-    moved = _square(book, escrow, escrow.legs, (), nothing, "It was refunded once, not twice.")
+    entries = _square(book, escrow, escrow.legs, (), nothing, "It was refunded once, not twice.")
     lines = [n for n, step in enumerate(escrow.steps) if step.kind == "refunded"]
-    if moved and lines:
+    if entries and lines:
         steps, last = list(escrow.steps), escrow.steps[lines[-1]]
-        entries = [*last.entries, *(entry.id for entry in moved)]
-        steps[lines[-1]] = _replace(last, entries=entries)
+        steps[lines[-1]] = _replace(last, entries=[*last.entries, *entries])
         book.change(escrow, steps=steps)
 
 
@@ -102,11 +100,13 @@ def _went(book: Book, escrow: Escrow, amount: int, made: Sequence[payments.Refun
     taken = takings(book, escrow, parts, "owe")
     legs, _ = rules.given_back(escrow.legs, parts, [taking.owed for taking in taken])
     reason = "It was refunded by its payment."
-    moved = _square(book, escrow, legs, taken, support, reason)
-    if moved is None:
+    entries = _square(book, escrow, legs, taken, support, reason)
+    if entries is None:
         return
     owe(book, escrow, taken, reason)
-    steps = noted(book, escrow, "refunded", amount=amount, reason=reason, moved=moved, last=True)
+    steps = noted(
+        book, escrow, "refunded", amount=amount, reason=reason, entries=entries, last=True
+    )
     known = {name for step in escrow.steps for name in step.refunds}
     fresh = [item for item in made if item.status in _GIVEN and item.id not in known]
     if sum(item.amount for item in fresh) == amount:
@@ -138,10 +138,10 @@ def _came_again(book: Book, escrow: Escrow, amount: int, made: Sequence[payments
     parts = rules.again(gave, undone, total)
     legs = [rules.restored(leg, part) for leg, part in zip(escrow.legs, parts, strict=True)]
     reason = "The provider could not refund it." if failed else "It was refunded once, not twice."
-    moved = _square(book, escrow, legs, (), support, reason)
-    if moved is None:
+    entries = _square(book, escrow, legs, (), support, reason)
+    if entries is None:
         return
-    steps = noted(book, escrow, "funded", amount=amount, reason=reason, moved=moved, last=True)
+    steps = noted(book, escrow, "funded", amount=amount, reason=reason, entries=entries, last=True)
     names = [name for step in undone for name in step.refunds]
     steps[-1] = _replace(steps[-1], refunds=names)
     escrow = book.change(
@@ -176,7 +176,7 @@ def _square(
     taken: Sequence[Taking],
     support: Sequence[int],
     reason: str,
-) -> list[Moved] | None:
+) -> list[str] | None:
     """Let the escrow have what its legs hold then. What the payment took out of it, and what it
     had to take from `receivable/refunds` because nothing was there, are made good by who gives.
 
@@ -194,20 +194,6 @@ def _square(
     posted.append((account, account.natural - sum(leg.held for leg in legs)))
     rest = -sum(amount for _, amount in posted)
     posted.append((house_account(book, payments.OWED, escrow.unit), rest))
-    posted = [leg for leg in posted if leg[1]]
-    if any(item.status != "active" for item, _ in posted):
+    if any(amount and item.status != "active" for item, amount in posted):
         return None
-    entry: list[Leg] = [(item.id, amount) for item, amount in posted]
-    if not entry:
-        return []
-    return [
-        enter(
-            book,
-            entry,
-            type="refund",
-            source=source_of(book, "refund"),
-            reference=escrow.ref,
-            note=reason,
-            metered=False,
-        )
-    ]
+    return booked(book, escrow, [(item.id, amount) for item, amount in posted], reason)

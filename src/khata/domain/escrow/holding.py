@@ -12,7 +12,7 @@ from khata.base.money import Money, to_text
 from khata.domain import commissions, debts
 from khata.domain.escrow import rules
 from khata.domain.escrow.model import Escrow, Giver, Leg, MoveKind, On, Step
-from khata.domain.ledger import Moved, account_of, enter, other_side
+from khata.domain.ledger import account_of, entered, other_side
 from khata.domain.setup import source_of
 from khata.engine import limits
 from khata.engine.accounts import Account
@@ -173,7 +173,7 @@ def noted(
     *,
     amount: int = 0,
     reason: str | None = None,
-    moved: Sequence[Moved] = (),
+    entries: Sequence[str] = (),
     last: bool = False,
 ) -> list[Step]:
     """The history of an escrow with one more line, which all who have a part in it are told.
@@ -188,7 +188,7 @@ def noted(
             expected=_MOST_STEPS,
             got=len(escrow.steps),
         )
-    line = Step(kind, str(book.actor), book.now, amount, reason, [entry.id for entry in moved])
+    line = Step(kind, str(book.actor), book.now, amount, reason, list(entries))
     if kind != "netted":  # that is told by the debts
         _tell(book, escrow, line)
     return [*escrow.steps, line]
@@ -243,39 +243,38 @@ def release(
     if escrow.status == "refunded":
         raise EscrowClosed(f"{escrow.ref} is refunded.", expected="money", got="refunded")
     parts = rules.releases(escrow, amount, names)
-    owners = [owner for leg in escrow.legs if (owner := rules.owner_of(leg)) is not None]
-    book.foresee(debts.Debt, "open_owner", owners)
+    book.foresee(debts.Debt, "open_owner", rules.receiving(escrow.legs))
     to = [
         (account_of_leg(book, escrow, leg), part)
         for leg, part in zip(escrow.legs, parts, strict=True)
         if part
     ]
     held, total = other_side(book, escrow.account, escrow.unit), sum(parts)
-    paid = enter(
+    paid = entered(
         book,
         [(held.id, total), *((account.id, -part) for account, part in to)],
         type="release",
         source=source_of(book, called or escrow.source),
         reference=escrow.ref,
         note=reason,
-        metered=False,
     )
     last = amount is None
-    steps = noted(book, escrow, "released", amount=total, reason=reason, moved=[paid], last=last)
+    steps = noted(book, escrow, "released", amount=total, reason=reason, entries=[paid], last=last)
     escrow = msgspec.structs.replace(escrow, steps=steps)
     netted = [entry for account, part in to for entry in _net(book, account, part, escrow.ref)]
     if netted:
-        steps = noted(book, escrow, "netted", reason="debts", moved=netted, last=True)
+        steps = noted(book, escrow, "netted", reason="debts", entries=netted, last=True)
     legs = rules.released(escrow.legs, parts)
     escrow = book.change(escrow, legs=legs, steps=steps, status=rules.status_of(legs))
     tell(book, escrow)
     return escrow
 
 
-def _net(book: Book, account: Account, earned: int, ref: str) -> list[Moved]:
+def _net(book: Book, account: Account, earned: int, ref: str) -> list[str]:
     if account.owner is None:
         return []
-    return debts.collect(book, account_of(book, account.code), earned, reference=ref)
+    netted = debts.collect(book, account_of(book, account.code), earned, reference=ref)
+    return [moved.id for moved in netted]
 
 
 def account_of_leg(book: Book, escrow: Escrow, leg: Leg) -> Account:

@@ -15,7 +15,7 @@ from khata.domain import debts, payments
 from khata.domain.escrow import rules
 from khata.domain.escrow.holding import account_of_leg, noted, tell
 from khata.domain.escrow.model import RECEIVABLE, Escrow, MoveKind, Policy
-from khata.domain.ledger import Moved, account_of, enter, house_account
+from khata.domain.ledger import account_of, entered, house_account
 from khata.domain.setup import source_of
 from khata.engine import limits
 from khata.engine.accounts import Account
@@ -77,10 +77,10 @@ def refund(book: Book, escrow: Escrow, back: Back) -> Escrow:
     for giver, part in zip(escrow.givers, support, strict=True):
         gets.append((house_account(book, giver.account, escrow.unit).id, -part))
     kept = amount if to is None else 0
-    moved = _enter(book, escrow, taken, out - kept, gets, back.reason)
+    entries = _enter(book, escrow, taken, out - kept, gets, back.reason)
     last, reason = back.amount is None, back.reason
     kind: MoveKind = "charged_back" if lost else "refunded"
-    steps = noted(book, escrow, kind, amount=amount, reason=reason, moved=moved, last=last)
+    steps = noted(book, escrow, kind, amount=amount, reason=reason, entries=entries, last=last)
     owe(book, escrow, taken, back.reason)
     escrow = book.change(
         escrow,
@@ -180,7 +180,7 @@ def _enter(
     out: int,
     gets: Sequence[Leg],
     reason: str,
-) -> list[Moved]:
+) -> list[str]:
     """One entry from all who give, `out` of it out of escrow, to all who get."""
     unit = escrow.unit
     legs: list[Leg] = []
@@ -190,20 +190,17 @@ def _enter(
         if taking.account is not None and taking.owed:
             legs.append((debt_account(book, escrow, taking.account).id, taking.owed))
     legs.append((house_account(book, escrow.account, unit).id, out))
-    legs = [leg for leg in (*legs, *gets) if leg[1]]
-    if not legs:
+    return booked(book, escrow, [*legs, *gets], reason)
+
+
+def booked(book: Book, escrow: Escrow, legs: Sequence[Leg], reason: str) -> list[str]:
+    """The entry of what is given back, by its id; none where nothing moves."""
+    moving = [leg for leg in legs if leg[1]]
+    if not moving:
         return []
-    return [
-        enter(
-            book,
-            legs,
-            type="refund",
-            source=source_of(book, "refund"),
-            reference=escrow.ref,
-            note=reason,
-            metered=False,
-        )
-    ]
+    source = source_of(book, "refund")
+    name = entered(book, moving, type="refund", source=source, reference=escrow.ref, note=reason)
+    return [name]
 
 
 def debt_account(book: Book, escrow: Escrow, wallet: Account) -> Account:

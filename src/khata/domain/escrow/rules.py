@@ -37,7 +37,7 @@ def is_house(leg: Leg) -> bool:
 
 def receiving(legs: Sequence[Leg]) -> list[str]:
     """The owners of the wallets that receive: the first word of their path."""
-    return [leg.to.partition("/")[0] for leg in legs if leg.to is not None and not is_house(leg)]
+    return [owner for leg in legs if (owner := owner_of(leg)) is not None]
 
 
 def owner_of(leg: Leg) -> str | None:
@@ -320,5 +320,12 @@ def state_of(escrow: Escrow, since: int = 0) -> EscrowState:
 
 
 def _leg(leg: Leg, places: int) -> LegState:
-    amounts = (leg.share, leg.held, leg.received, leg.returned, leg.owed)
-    return LegState(leg.name, leg.to, *(to_text(amount, places) for amount in amounts))
+    return LegState(
+        leg.name,
+        leg.to,
+        to_text(leg.share, places),
+        to_text(leg.held, places),
+        to_text(leg.received, places),
+        to_text(leg.returned, places),
+        to_text(leg.owed, places),
+    )

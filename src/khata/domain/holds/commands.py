@@ -13,12 +13,11 @@ import msgspec
 from khata.base.clock import SECOND, to_iso
 from khata.base.money import Money, to_text
 from khata.domain.ledger import (
-    Moved,
     check_four_eyes,
     check_owner,
     check_reason,
     check_total,
-    enter,
+    entered,
     minor_of,
     other_side,
     wallet_account,
@@ -229,7 +228,7 @@ def _capture(
     payee = other_side(book, target, account.unit)
     if payee.id == account.id:
         raise SameAccount("Money cannot move from a wallet to itself.", wallet=account.code)
-    moved: Moved = enter(
+    entry = entered(
         book,
         ((account.id, minor), (payee.id, -minor)),
         type="capture",
@@ -237,9 +236,8 @@ def _capture(
         reference=hold.reference,
         note=getattr(command, "note", None),
         metadata=getattr(command, "metadata", None),
-        metered=False,
     )
-    return state_of(hold, book.account(account.id), moved.id)
+    return state_of(hold, book.account(account.id), entry)
 
 
 def _take(book: Book, hold: Hold, minor: int, *, closing: bool) -> Hold:

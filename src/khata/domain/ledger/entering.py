@@ -248,7 +248,6 @@ def enter(
     """
     if reference or note or metadata:
         _check_texts(reference, note, metadata)
-    lines = Lines(source.money_in, source.money_out, source.category, reverses is not None)
     posted = book.post(
         legs,
         type=type,
@@ -256,12 +255,43 @@ def enter(
         reference=reference,
         note=note,
         metadata=metadata,
-        lines=lines,
+        lines=_lines(source, mirrored=reverses is not None),
         reverses=reverses,
         overdraw=overdraw,
         metered=metered,
     )
     return _moved(book.actor.owner, posted, type, source.name, reference)
+
+
+def entered(
+    book: Book,
+    legs: Sequence[Leg],
+    *,
+    type: str,  # noqa: A002 - the column's name
+    source: Source,
+    reference: str | None = None,
+    note: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> str:
+    """As `enter`, for who wants the entry's id alone; no limit counts it: that is for what brought
+    the money here.
+    """
+    _check_texts(reference, note, metadata)
+    posted = book.post(
+        legs,
+        type=type,
+        source=source.name,
+        reference=reference,
+        note=note,
+        metadata=metadata,
+        lines=_lines(source, mirrored=False),
+        metered=False,
+    )
+    return entry_id(posted.seq, posted.entry)
+
+
+def _lines(source: Source, *, mirrored: bool) -> Lines:
+    return Lines(source.money_in, source.money_out, source.category, mirrored)
 
 
 def _check_texts(
