@@ -28,12 +28,13 @@ class Row(NamedTuple):
 class Table:
     """An open CSV file whose first line names its columns.
 
-    `columns`: which there may be; `required`: which there must be. `done`: bytes read so far.
+    `columns`: which there may be, None for any; `required`: which there must be. `names`: those
+    that there are. `done`: bytes read so far.
 
     Errors: `InvalidFile`; `OSError` when the file cannot be opened.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], required: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str] | None, required: Sequence[str]) -> None:
         self.size = path.stat().st_size
         self.done = 0
         self._line = 0
@@ -41,7 +42,7 @@ class Table:
         try:
             # strict: a quote in the wrong place is an error, not a guess
             self._reader = csv.reader(self._lines(self._file), strict=True)
-            self._names = self._header(columns, required)
+            self.names = self._header(columns, required)
         except BaseException:
             self._file.close()
             raise
@@ -53,7 +54,7 @@ class Table:
         self._file.close()
 
     def __iter__(self) -> Iterator[Row]:
-        names, width = self._names, len(self._names)
+        names, width = self.names, len(self.names)
         while True:
             start = self._line + 1
             cells = self._next(start)
@@ -98,8 +99,9 @@ class Table:
                 got = f"byte 0x{raw[error.start]:02x} at {error.start + 1}"
                 raise _unreadable(self._line, "text in UTF-8", got) from None
 
-    def _header(self, columns: Sequence[str], required: Sequence[str]) -> list[str]:
+    def _header(self, columns: Sequence[str] | None, required: Sequence[str]) -> list[str]:
         names = [name.strip() for name in self._next(1) or []]
+        columns = names if columns is None else columns
         wanted = ", ".join(columns)
         if not names:
             raise InvalidFile("The file is empty.", line=1, expected=wanted, got="")
