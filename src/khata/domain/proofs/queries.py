@@ -2,14 +2,15 @@
 
 The engine's verification proves that no row was altered; this proves that the rows agree about
 the business: what is in escrow is what its legs hold, what is owed is what debts have outstanding,
-a squad's wallet is its members', stock costs what its lots do, and bonuses owed are booked.
+a squad's wallet is its members', stock costs what its lots do, bonuses owed are booked, and what
+came for orders lies on their accounts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from khata.domain import benefits, debts, escrow, inventory, squads
+from khata.domain import benefits, debts, escrow, inventory, orders, squads
 from khata.engine.database import View
 from khata.engine.verify import Discrepancy
 
@@ -20,7 +21,14 @@ def prove(view: View) -> list[Discrepancy]:
     Errors: `NotYours` for owners.
     """
     view.check_owner(None)
-    return [*_debts(view), *_escrows(view), *_squads(view), *_stock(view), *_referrals(view)]
+    return [
+        *_debts(view),
+        *_escrows(view),
+        *_squads(view),
+        *_stock(view),
+        *_referrals(view),
+        *_orders(view),
+    ]
 
 
 def _debts(view: View) -> Iterator[Discrepancy]:
@@ -57,3 +65,9 @@ def _referrals(view: View) -> Iterator[Discrepancy]:
             yield Discrepancy(
                 "referrals", f"referrals unit={found.currency}", found.owed, found.booked
             )
+
+
+def _orders(view: View) -> Iterator[Discrepancy]:
+    for found in orders.check(view):
+        whose = f"orders ref={found.order} " if found.order is not None else "accounts "
+        yield Discrepancy("orders", f"{whose}{found.what}", found.expected, found.found)

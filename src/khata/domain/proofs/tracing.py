@@ -18,6 +18,7 @@ from khata.domain.bookings import Booking
 from khata.domain.escrow import Escrow, receiving
 from khata.domain.ledger import EntryView
 from khata.domain.marketplace import Sale, parties, subject_of
+from khata.domain.orders import Order
 from khata.engine.database import View
 from khata.engine.reading import is_storable, record, records, select
 from khata.engine.tables import table_of
@@ -97,6 +98,10 @@ def _found(view: View, subject: str) -> tuple[list[str], set[str | None]]:
     sale = record(view, Sale, ref) if subject == subject_of(ref) else None
     if sale is not None:
         people |= parties(view, sale)
+    order = record(view, Order, ref) if subject == subject_of(ref) else None
+    if order is not None:
+        ids += order.entries
+        people |= {order.customer, order.seller} - {None}
     booking = record(view, Booking, ref) if word == "booking" else None
     if booking is not None:
         ids += booking.entries
