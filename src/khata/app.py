@@ -36,6 +36,7 @@ from khata.domain import (
     legacy,
     loans,
     marketplace,
+    mismatches,
     orders,
     payments,
     payouts,
@@ -76,6 +77,7 @@ SAGAS: Final = Sagas(
     *marketplace.SAGAS,
     *inventory.SAGAS,
     *orders.SAGAS,
+    *mismatches.SAGAS,
 )
 """Every saga that is built in."""
 
@@ -103,6 +105,7 @@ _ROOMS: Final = (
     loans.VERBS,
     inventory.VERBS,
     orders.VERBS,
+    mismatches.VERBS,
     legacy.VERBS,
     solvency.VERBS,
     reconciliation.VERBS,

@@ -61,7 +61,7 @@ def test_every_kind_is_found_and_repaired():
     cases = {
         "wallet_part_missing": (
             PARTIAL,
-            [("take_wallet_part", 40_00), ("move", "paid"), ("move", "ready")],
+            [("take_wallet_part", 40_00), ("move", "ready")],
         ),
         "receipt_stuck": (
             replace(UPLOADED, receipt_at=NOW - 2 * DAY),
@@ -104,7 +104,6 @@ def test_an_order_has_one_repair_for_all_that_is_wrong():
         ["wallet_part_missing", "status_differs"],
         [
             ("take_wallet_part", 40_00),
-            ("move", "paid"),
             ("schedule_release", 0),
         ],
     )

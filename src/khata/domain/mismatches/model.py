@@ -245,3 +245,13 @@ class Swept(msgspec.Struct, frozen=True):
     looked_at: int
     opened: list[MismatchState]
     ended: list[MismatchState]
+
+
+class Unlike(msgspec.Struct, frozen=True):
+    """Orders that are worth a sweep: of `looked_at` orders. `next`: where to go on, None at the
+    end.
+    """
+
+    orders: list[str]
+    looked_at: int
+    next: str | None

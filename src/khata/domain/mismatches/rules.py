@@ -29,11 +29,9 @@ ORDER: Final[tuple[ActionKind, ...]] = (
 RECEIPT_SECONDS: Final = 86_400
 """How long an uploaded receipt may wait for finance unless the caller says otherwise."""
 _PAYING: Final = frozenset({"wallet_partial", "receipt_uploaded", "paid"})
-_UNPAID: Final = frozenset({"unpaid", "bank_transfer_grace", "receipt_uploaded", "wallet_partial"})
 _HELD: Final = frozenset({"paid", "partially_refunded"})
 _CANCELLED: Final = frozenset({"cancelled", "restocked"})
 _PAYS: Final = frozenset({"take_wallet_part", "approve_receipt"})
-_MONEY: Final = _PAYS | {"reclaim_refund"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +87,15 @@ def plan_of(standing: Standing, founds: Iterable[Found]) -> Plan:
         actions=actions,
         before=standing,
         after=stands,
-        from_wallet=sum(a.amount for a in actions if a.kind == "take_wallet_part"),
-        moved=sum(action.amount for action in actions if action.kind in _MONEY),
+        from_wallet=stands.wallet_moved - standing.wallet_moved,
+        moved=_sum_moved(standing, stands),
     )
+
+
+def _sum_moved(before: Standing, stands: Standing) -> int:
+    """All that was captured, set aside or turned into a debt on the way, in minor units."""
+    captured = stands.captured - before.captured
+    return captured + max(0, stands.held - before.held) + before.refunded - stands.refunded
 
 
 def _due(
@@ -102,7 +106,9 @@ def _due(
     if kind == "move":
         return _moves(stands) if paid else ()
     called_for = kind in wanted
-    if kind == "schedule_release":
+    if kind == "approve_receipt":
+        called_for &= stands.finance == "receipt_uploaded"
+    elif kind == "schedule_release":
         called_for |= paid and is_unscheduled(stands)
     elif kind == "sync_shown":
         called_for |= bool(planned)
@@ -111,15 +117,10 @@ def _due(
 
 
 def _moves(stands: Standing) -> list[Action]:
-    """Where the axes have to follow the money: paid goes to the warehouse, cancelled is over."""
-    moves = []
-    finance = stands.finance
-    if finance in _UNPAID and stands.captured >= stands.total:
-        moves.append(Action("move", axis="finance", to="paid"))
-        finance = "paid"
-    if (finance, stands.warehouse, stands.logistics) == ("paid", "waiting", "waiting"):
-        moves.append(Action("move", axis="warehouse", to="ready"))
-    return moves
+    """Where the goods have to follow the money: what is paid goes to the warehouse."""
+    if (stands.finance, stands.warehouse, stands.logistics) == ("paid", "waiting", "waiting"):
+        return [Action("move", axis="warehouse", to="ready")]
+    return []
 
 
 def after(standing: Standing, action: Action) -> Standing:
@@ -146,40 +147,52 @@ def bank_due(standing: Standing) -> int:
     return max(0, standing.total - standing.wallet_part - by_bank)
 
 
+def excess(standing: Standing) -> int:
+    """What was given back beyond all that came."""
+    return max(0, standing.refunded - standing.captured)
+
+
+_AMOUNTS: Final[dict[ActionKind, Callable[[Standing], int]]] = {
+    "take_wallet_part": missing,
+    "approve_receipt": bank_due,
+    "reclaim_refund": excess,
+}
+
+
 def _action(standing: Standing, kind: ActionKind) -> Action:
-    amounts = {
-        "take_wallet_part": missing,
-        "approve_receipt": bank_due,
-        "reclaim_refund": lambda one: one.refunded - one.captured,
-    }
-    if kind in amounts:
-        return Action(kind, amount=amounts[kind](standing))
+    amount = _AMOUNTS.get(kind)
+    if amount is not None:
+        return Action(kind, amount=amount(standing))
     return Action(kind, to=derived(standing) if kind == "sync_shown" else None)
 
 
 def _taken(standing: Standing, action: Action) -> Standing:
     """What makes the order whole goes into its escrow at once, a part waits under a hold."""
-    held = standing.held + action.amount
-    whole = standing.finance == "paid" or standing.captured + held >= standing.total
-    return replace(
-        standing,
-        wallet_moved=standing.wallet_moved + action.amount,
-        captured=standing.captured + (held if whole else 0),
-        held=0 if whole else held,
-        release_scheduled=standing.release_scheduled and not whole,
-    )
+    if standing.finance != "paid" and bank_due(standing):
+        held = standing.held + action.amount
+        return replace(standing, wallet_moved=standing.wallet_moved + action.amount, held=held)
+    came = standing.captured + standing.held + action.amount
+    moved = standing.wallet_moved + action.amount
+    return _paid(replace(standing, captured=came, wallet_moved=moved))
 
 
 def _approved(standing: Standing, _action: Action) -> Standing:
     came = max(standing.captured, standing.total)
-    paid = replace(standing, captured=came, held=0, finance="paid", release_scheduled=False)
-    return replace(paid, shown=derived(paid))
+    moved = max(standing.wallet_moved, standing.wallet_part)
+    return _paid(replace(standing, captured=came, wallet_moved=moved))
+
+
+def _paid(standing: Standing) -> Standing:
+    return _told(replace(standing, finance="paid", held=0, release_scheduled=False))
 
 
 def _moved(standing: Standing, action: Action) -> Standing:
-    # the customer is told of every transition
-    moved = replace(standing, **{action.axis or "": action.to})
-    return replace(moved, shown=derived(moved))
+    return _told(replace(standing, **{action.axis or "": action.to}))
+
+
+def _told(standing: Standing) -> Standing:
+    """The customer is told of every transition."""
+    return replace(standing, shown=derived(standing))
 
 
 _AFTER: Final[dict[ActionKind, Callable[[Standing, Action], Standing]]] = {
@@ -217,7 +230,7 @@ RULES: Final = (
     Rule(
         kind="wallet_part_missing",
         says="The wallet is to pay a part, and no transaction of the wallet paid it.",
-        holds=lambda one, now, _: one.finance in _PAYING and missing(one) > 0,
+        holds=lambda one, *_: one.finance in _PAYING and missing(one) > 0,
         at_risk=missing,
         since=lambda one, _: one.finance_since,
         actions=("take_wallet_part",),
@@ -235,15 +248,15 @@ RULES: Final = (
     Rule(
         kind="refund_exceeds",
         says="More was given back than ever came.",
-        holds=lambda one, now, _: one.refunded > one.captured,
-        at_risk=lambda one: one.refunded - one.captured,
+        holds=lambda one, *_: one.refunded > one.captured,
+        at_risk=excess,
         since=lambda one, _: one.finance_since,
         actions=("reclaim_refund",),
     ),
     Rule(
         kind="stock_kept",
         says="The order is cancelled, and pieces of stock are still set aside for it.",
-        holds=lambda one, now, _: _is_cancelled(one) and one.reserved > 0,
+        holds=lambda one, *_: _is_cancelled(one) and one.reserved > 0,
         at_risk=lambda one: one.total,
         since=lambda one, _: one.finance_since,
         actions=("release_stock",),
@@ -251,7 +264,7 @@ RULES: Final = (
     Rule(
         kind="release_missing",
         says="The order is delivered, and nothing will release its escrow.",
-        holds=lambda one, now, _: is_unscheduled(one),
+        holds=lambda one, *_: is_unscheduled(one),
         at_risk=lambda one: max(0, one.captured - one.refunded),
         since=lambda one, _: one.delivered_at or one.finance_since,
         actions=("schedule_release",),
@@ -259,8 +272,8 @@ RULES: Final = (
     Rule(
         kind="status_differs",
         says="The customer is shown another status than the order has.",
-        holds=lambda one, now, _: one.shown != derived(one),
-        at_risk=lambda one: 0,
+        holds=lambda one, *_: one.shown != derived(one),
+        at_risk=lambda _: 0,
         since=lambda one, _: max(one.finance_since, one.delivered_at or one.finance_since),
         actions=("sync_shown",),
     ),

@@ -31,6 +31,8 @@ from khata.edge.client.methods import asynchronous as _async
 from khata.edge.client.methods import each as _each
 from khata.edge.client.methods import each_asynchronous as _async_each
 from khata.edge.client.methods import sync as _sync
+from khata.edge.client.mismatch_methods import AsyncMismatchMethods, MismatchMethods
+from khata.edge.client.order_methods import AsyncOrderMethods, OrderMethods
 from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
 from khata.edge.client.sale_methods import AsyncSaleMethods, SaleMethods
 from khata.edge.client.squad_methods import AsyncSquadMethods, SquadMethods
@@ -71,8 +73,10 @@ class Client(
     BenefitMethods,
     EarningMethods,
     LoanMethods,
+    MismatchMethods,
     StockMethods,
     SquadMethods,
+    OrderMethods,
     EscrowMethods,
     SaleMethods,
 ):
@@ -260,8 +264,10 @@ class AsyncClient(
     AsyncBenefitMethods,
     AsyncEarningMethods,
     AsyncLoanMethods,
+    AsyncMismatchMethods,
     AsyncStockMethods,
     AsyncSquadMethods,
+    AsyncOrderMethods,
     AsyncEscrowMethods,
     AsyncSaleMethods,
 ):

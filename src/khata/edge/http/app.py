@@ -33,8 +33,10 @@ from khata.edge.http.inventory import stock_operations
 from khata.edge.http.loans import loan_operations
 from khata.edge.http.marketplace import marketplace_operations
 from khata.edge.http.metrics import Metrics
+from khata.edge.http.mismatches import mismatch_operations
 from khata.edge.http.openapi import document
 from khata.edge.http.operation import Operation
+from khata.edge.http.orders import order_operations
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
 from khata.edge.http.problems import DoorError, problem_reply
@@ -97,6 +99,8 @@ class Door:
             *marketplace_operations(settings, self.threads),
             *stock_operations(settings, self.threads),
             *squad_operations(settings, self.threads),
+            *mismatch_operations(settings, self.threads),
+            *order_operations(settings, self.threads, self.alerts.sound),
             statement_operation(self.threads),
             create_key_operation(settings),
             verify_operation(self.threads, self.alerts),

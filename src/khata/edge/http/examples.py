@@ -10,6 +10,8 @@ import msgspec
 from khata.base.paging import Page
 from khata.domain.earnings import EarningPolicy
 from khata.edge.client.answers import Receipt
+from khata.edge.http.mismatch_examples import MISMATCH_EXAMPLES
+from khata.edge.http.order_examples import ORDER_EXAMPLES
 
 _AT: Final = "2026-01-31T09:00:00.000000Z"
 _PATH: Final = "alice/personal/BDT"
@@ -418,6 +420,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "BatchState": {"id": "bat_1000", "reference": "partners-2026-01", "status": "open",
                    "created_at": _AT, "totals": [_TOTAL],
                    "lines": [{**_PAYOUT, "batch": "bat_1000", "line": 0}]},
+    **ORDER_EXAMPLES,
+    **MISMATCH_EXAMPLES,
     "Health": {"status": "ok"},
     "Ready": {"status": "ok", "books": {"main": 2}},
 }  # fmt: skip

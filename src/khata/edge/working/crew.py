@@ -17,6 +17,7 @@ from khata.edge.working.overdue import Overdue
 from khata.edge.working.parts import Sounds
 from khata.edge.working.schedule import Schedule
 from khata.edge.working.silence import Silence
+from khata.edge.working.sweeping import Sweeping
 from khata.engine.sagas.due import check_known
 from khata.engine.sagas.worker import Options
 from khata.engine.vault import Vault
@@ -54,6 +55,7 @@ class Crew:
                 INBOX: inbox.work,
                 "webhooks": self._senders[name].work,
                 "loans": Overdue(book).work,
+                "mismatches": Sweeping(book, alerts).work,
                 "shadow": Silence(book, alerts).work,
                 "schedule": Schedule(book, jobs(alerts)).work,
             }

@@ -29,16 +29,16 @@ class Sweeping:
     def __init__(self, book: Khata, alerts: Sounds) -> None:
         self._book = book
         self._alerts = alerts
-        self._after: str | None = None
+        self._cursor: str | None = None
         self._begun_at = -_ROUND_SECONDS
 
     def work(self, _limit: int) -> int:
         """Look at a page of orders; at how many it did. Between two rounds, at none."""
-        if self._after is None:
+        if self._cursor is None:
             if time.monotonic() - self._begun_at < _ROUND_SECONDS:
                 return 0
             self._begun_at = time.monotonic()
-        swept, self._after = sweep_page(self._book, self._after)
+        swept, self._cursor = sweep_page(self._book, self._cursor)
         if swept.opened:
             self._tell(swept)
         return swept.looked_at
@@ -51,9 +51,9 @@ class Sweeping:
         )
 
 
-def sweep_page(book: Khata, after: str | None, who: Actor = WORKER) -> tuple[Swept, str | None]:
-    """What a look at the orders behind `after` found, and where to go on; None at the end."""
-    page = book.query(unlike, after=after, limit=PAGE)
+def sweep_page(book: Khata, cursor: str | None, who: Actor = WORKER) -> tuple[Swept, str | None]:
+    """What a look at a page of orders found, and the cursor of the next; None at the end."""
+    page = book.query(unlike, cursor=cursor, limit=PAGE)
     if not page.orders:
         return Swept(page.looked_at, [], []), page.next
     swept: Swept = book.submit(Sweep(page.orders), actor=who).result
@@ -62,11 +62,11 @@ def sweep_page(book: Khata, after: str | None, who: Actor = WORKER) -> tuple[Swe
 
 def sweep_all(book: Khata, who: Actor = WORKER) -> Swept:
     """A whole round, now."""
-    looked_at, opened, ended, after = 0, [], [], None
+    looked_at, opened, ended, cursor = 0, [], [], None
     while True:
-        swept, after = sweep_page(book, after, who)
+        swept, cursor = sweep_page(book, cursor, who)
         looked_at += swept.looked_at
         opened += swept.opened
         ended += swept.ended
-        if after is None:
+        if cursor is None:
             return Swept(looked_at, opened, ended)
