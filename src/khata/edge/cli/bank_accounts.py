@@ -19,7 +19,7 @@ from khata.domain.payouts import (
     SetPrimary,
     VerifyBankAccount,
 )
-from khata.edge.cli.screen import dump, more, out, row, short, table
+from khata.edge.cli.screen import out, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -69,12 +69,7 @@ def list_(
         page = payouts.bank_accounts(
             view, owner=owner, status=status, currency=currency, cursor=cursor, limit=limit
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_all(page.items)
-    more(page.next)
+    show_page(page, _show_all, json=json)
     return 0
 
 

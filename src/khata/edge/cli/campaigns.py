@@ -21,7 +21,7 @@ from khata.domain.benefits import (
     UseState,
 )
 from khata.edge.cli.commissions import amounts, percent
-from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -230,12 +230,7 @@ def uses(
         page = benefits.uses(
             view, campaign=campaign, owner=owner, subject=subject, cursor=cursor, limit=limit
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_uses(page.items)
-    more(page.next)
+    show_page(page, _show_uses, json=json)
     return 0
 
 

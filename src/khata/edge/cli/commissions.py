@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from khata.base.money import Money
 from khata.domain import commissions
 from khata.domain.commissions import STANDARD, DefineRule, Part, RetireRule, RuleState, Tier
-from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, money, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -51,12 +51,7 @@ def list_(
     """List the book's own rules with all their versions."""
     with looking(where) as view:
         page = commissions.rules(view, name=name, status=status, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_list(page.items)
-    more(page.next)
+    show_page(page, _show_list, json=json)
     return 0
 
 

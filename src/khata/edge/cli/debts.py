@@ -17,7 +17,18 @@ from khata.domain.debts import (
     WriteOffDebt,
 )
 from khata.edge.cli.moved import Amount
-from khata.edge.cli.screen import coloured, dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import (
+    coloured,
+    dump,
+    money,
+    more,
+    out,
+    pairs,
+    row,
+    short,
+    show_page,
+    table,
+)
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -55,12 +66,7 @@ def list_(
     """List debts, newest first."""
     with looking(where) as view:
         page = debts.debts(view, owner=owner, status=status, kind=kind, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_all(page.items)
-    more(page.next)
+    show_page(page, _show_all, json=json)
     return 0
 
 

@@ -25,7 +25,7 @@ from khata.domain.earnings import (
     ViewsState,
 )
 from khata.edge.cli.commissions import percent
-from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -73,12 +73,7 @@ def list_(
         page = earnings.earnings(
             view, owner=owner, kind=kind, since=instant(since), cursor=cursor, limit=limit
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_list(page.items)
-    more(page.next)
+    show_page(page, _show_list, json=json)
     return 0
 
 

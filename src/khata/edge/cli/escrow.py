@@ -22,7 +22,7 @@ from khata.domain.escrow import (
     ReleaseEscrow,
     SettleDispute,
 )
-from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, money, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -60,12 +60,7 @@ def list_(
     """List escrows, newest first."""
     with looking(where) as view:
         page = escrow.escrows(view, owner=owner, status=status, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_list(page.items)
-    more(page.next)
+    show_page(page, _show_list, json=json)
     return 0
 
 

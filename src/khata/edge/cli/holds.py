@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from khata.domain import holds
 from khata.domain.holds import HoldState, VoidGroup, VoidHold
-from khata.edge.cli.screen import dump, money, more, out, row, short, table
+from khata.edge.cli.screen import money, out, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -51,12 +51,7 @@ def list_(
         page = holds.holds(
             view, wallet=wallet, status=status, group=group, cursor=cursor, limit=limit
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show(page.items)
-    more(page.next)
+    show_page(page, _show, json=json)
     return 0
 
 

@@ -20,7 +20,7 @@ from khata.domain.loans import (
 )
 from khata.edge.cli.debts import show_repayments
 from khata.edge.cli.moved import Amount, Reference, in_currency_of
-from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, money, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -58,12 +58,7 @@ def list_(
     """List loans and floats, newest first."""
     with looking(where) as view:
         page = loans.loans(view, owner=owner, status=status, kind=kind, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_all(page.items)
-    more(page.next)
+    show_page(page, _show_all, json=json)
     return 0
 
 

@@ -15,7 +15,7 @@ from khata.domain.payments import (
     RefundPayment,
     RefundState,
 )
-from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, money, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -66,12 +66,7 @@ def list_(
             cursor=cursor,
             limit=limit,
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_list(page.items)
-    more(page.next)
+    show_page(page, _show_list, json=json)
     return 0
 
 

@@ -23,7 +23,7 @@ from khata.domain.payouts import (
 )
 from khata.edge.cli.bank_accounts import app as accounts
 from khata.edge.cli.moved import in_currency_of
-from khata.edge.cli.screen import dump, money, more, out, pairs, progress, row, short, table
+from khata.edge.cli.screen import dump, money, out, pairs, progress, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -83,12 +83,7 @@ def list_(
             cursor=cursor,
             limit=limit,
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_all(page.items)
-    more(page.next)
+    show_page(page, _show_all, json=json)
     return 0
 
 

@@ -24,7 +24,7 @@ from khata.domain.sagas import (
     StartSaga,
     UnscheduleSaga,
 )
-from khata.edge.cli.screen import dump, more, out, pairs, short
+from khata.edge.cli.screen import dump, out, pairs, short, show_page
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -93,12 +93,7 @@ def list_(
             cursor=cursor,
             limit=limit,
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        show_sagas(page.items)
-    more(page.next)
+    show_page(page, show_sagas, json=json)
     return 0
 
 

@@ -21,7 +21,7 @@ from khata.domain.marketplace import (
     SaleState,
 )
 from khata.domain.payments import PaymentState
-from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -78,12 +78,7 @@ def list_(
             cursor=cursor,
             limit=limit,
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_list(page.items)
-    more(page.next)
+    show_page(page, _show_list, json=json)
     return 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 from rich import box
@@ -27,6 +27,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from khata.base.paging import Page
+
+T = TypeVar("T")
 _WIDE: Final = 200
 _CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "\ufffd")
 """Characters that would command the terminal, when they come out of a book."""
@@ -110,6 +113,18 @@ def more(page_next: str | None) -> None:
 def dump(value: Any) -> None:
     """One JSON value on a line of its own."""
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+def show_page(page: Page[T], show: Callable[[list[T]], None], *, json: bool) -> None:
+    """A page of a list: a line of JSON for each item, or as `show` shows them all; then whether
+    more follows.
+    """
+    if json:
+        for item in page.items:
+            dump(item)
+    else:
+        show(page.items)
+    more(page.next)
 
 
 # ── money ────────────────────────────────────────────────────────────────────────────
