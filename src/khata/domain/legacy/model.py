@@ -102,9 +102,7 @@ class Takeover(Record, frozen=True):
     reason: str
     at: int
 
-    TABLE: ClassVar = Table(
-        "legacy_takeovers", key=("snapshot", "customer"), indexes=(("at",),)
-    )
+    TABLE: ClassVar = Table("legacy_takeovers", key=("snapshot", "customer"), indexes=(("at",),))
 
 
 class WalletChange(msgspec.Struct, frozen=True):

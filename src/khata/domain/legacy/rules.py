@@ -35,6 +35,7 @@ def wallet_path(snapshot: Snapshot, customer: str) -> str:
 
 def standing(snapshot: Snapshot, order: LegacyOrder) -> Standing:
     """The facts of an order of the export, as those of Khata's own orders are judged by."""
+    delivered = order.logistics_since if order.logistics == "delivered" else None
     return Standing(
         ref=order.ref,
         customer=order.customer,
@@ -52,7 +53,7 @@ def standing(snapshot: Snapshot, order: LegacyOrder) -> Standing:
         receipt_at=order.receipt_at,
         finance_since=order.finance_since,
         grace_ends_at=order.grace_ends_at,
-        delivered_at=order.delivered_at,
+        delivered_at=delivered if order.delivered_at is None else order.delivered_at,
         release_scheduled=not held(order) or order.release_at is not None,
         reserved=order.reserved,
     )
@@ -232,7 +233,7 @@ def adoption(snapshot: Snapshot, order: LegacyOrder, reason: str, wallet: str | 
         received=money(order.received),
         refunded=money(order.refunded),
         held=money(kept),
-        pieces=[Piece(order.sku, order.reserved)] if order.sku and order.reserved else [],
+        pieces=[Piece(order.sku, order.reserved)] if order.sku and order.reserved else None,
         finance_since=to_iso(order.finance_since),
         warehouse_since=to_iso(order.warehouse_since),
         logistics_since=to_iso(order.logistics_since),

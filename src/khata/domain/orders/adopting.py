@@ -88,7 +88,7 @@ class AdoptOrder(Command, frozen=True, tag="orders.adopt", omit_defaults=True):
     received: Money | None = None
     refunded: Money | None = None
     held: Money | None = None
-    pieces: list[Piece] = []
+    pieces: list[Piece] | None = None
     finance_since: str | None = None
     warehouse_since: str | None = None
     logistics_since: str | None = None
@@ -229,7 +229,7 @@ def _rule(book: Book, command: AdoptOrder) -> commissions.Rule | None:
 def _with_stock(book: Book, order: Order, command: AdoptOrder) -> Order:
     """The pieces are set aside; their cost is spent already when the goods are out."""
     lines = list(order.lines)
-    for piece in command.pieces:
+    for piece in command.pieces or ():
         expense = inventory.COST_OF_GOODS if order.logistics in _GONE else RESERVED
         made = inventory.allocate(
             book, piece.sku, piece.quantity, order.subject, order.customer, expense=expense
@@ -294,8 +294,8 @@ def _check_names(book: Book, command: AdoptOrder) -> None:
         check_person(command.seller)
     if command.title is not None:
         check_text(command.title, "title", 200)
-    if len(command.pieces) > _MOST_PIECES:
-        raise Invalid("Too many pieces.", expected=_MOST_PIECES, got=len(command.pieces))
+    if len(command.pieces or ()) > _MOST_PIECES:
+        raise Invalid("Too many pieces.", expected=_MOST_PIECES, got=len(command.pieces or ()))
     subject = subject_of(command.ref)
     for cls, key in ((Order, command.ref), (Escrow, subject), (payments.Payable, subject)):
         if book.peek(cls, key) is not None:

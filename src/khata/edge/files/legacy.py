@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from khata.base.clock import Instant
-from khata.domain.legacy import LegacyOrder, LegacyWallet, Snapshot
 from khata.base.units import ISO_4217
+from khata.domain.legacy import LegacyOrder, LegacyWallet, Snapshot
 from khata.edge.files.legacy_mapping import TABLES, Axes, Mapping, check_mapping, read_mapping
 from khata.edge.files.legacy_rows import Reader, Row, read_rows, rows_of
 from khata.errors.operations import SnapshotRefused
@@ -55,9 +55,7 @@ def snapshot_in(mapping: Mapping, tables: dict[str, Any], now: Instant) -> Snaps
     Errors: as `read_snapshot`; the `file` is the table's name.
     """
     check_mapping(mapping, _REQUEST)
-    rows = {
-        table: rows_of(table, tables[table], columns_of(mapping, table)) for table in TABLES
-    }
+    rows = {table: rows_of(table, tables[table], columns_of(mapping, table)) for table in TABLES}
     return _snapshot(mapping, _REQUEST, rows, now)
 
 
@@ -67,9 +65,7 @@ def columns_of(mapping: Mapping, table: str) -> list[str]:
     return list(dict.fromkeys(name for name in named if name is not None))
 
 
-def _snapshot(
-    mapping: Mapping, name: str, tables: dict[str, list[Row]], now: Instant
-) -> Snapshot:
+def _snapshot(mapping: Mapping, name: str, tables: dict[str, list[Row]], now: Instant) -> Snapshot:
     exponent = ISO_4217.get(mapping.currency)
     if exponent is None:
         raise _of_mapping(name, "a `currency` of ISO 4217 such as IQD", mapping.currency)
@@ -268,7 +264,7 @@ def _order(
     of = mapping.orders.columns
     ref, customer = reader.name(row, of.ref), reader.name(row, of.customer)
     total, part = reader.needed(row, of.total), reader.amount(row, of.wallet_part) or 0
-    if not 0 < total or part > total:
+    if not total > 0 or part > total:
         raise row.wrong(
             "amount", of.total, "a total above zero, and no less than the wallet's part", str(total)
         )
@@ -282,7 +278,7 @@ def _order(
         ref=ref,
         customer=customer,
         title=reader.text(row, of.title),
-        seller=reader.name(row, of.seller) if reader.text(row, of.seller) else None,
+        seller=_optional(reader, row, of.seller),
         total=total,
         finance=staff.finance,  # type: ignore[arg-type]  # words of the mapping, checked there
         warehouse=staff.warehouse,  # type: ignore[arg-type]
@@ -301,7 +297,14 @@ def _order(
         grace_ends_at=reader.instant(row, of.grace_ends_at),
         delivered_at=reader.instant(row, of.delivered_at),
         release_at=reader.instant(row, of.release_at),
-        sku=reader.name(row, of.sku) if of.sku and reader.text(row, of.sku) else None,
+        sku=_optional(reader, row, of.sku),
         reserved=reader.pieces(row, of.reserved),
         line=row.line,
     )
+
+
+def _optional(reader: Reader, row: Row, column: str | None) -> str | None:
+    """A name that may be left out."""
+    if column is None or reader.text(row, column) is None:
+        return None
+    return reader.name(row, column)

@@ -70,7 +70,7 @@ def read_rows(folder: Path, name: str, columns: Sequence[str]) -> list[Row]:
     try:
         with Table(path, None, ()) as table:
             _check_columns(name, table.names, columns)
-            return _counted(name, (Row(name, line, cells) for line, cells in table))
+            return _counted((Row(name, line, cells) for line, cells in table))
     except InvalidFile as error:
         told = error.details
         raise SnapshotRefused(
@@ -103,7 +103,7 @@ def rows_of(name: str, found: Any, columns: Sequence[str]) -> list[Row]:
     """
     if not isinstance(found, list):
         raise _unreadable(name, 1, "a JSON array of objects", type(found).__name__)
-    return _counted(name, (_row(name, at, item, columns) for at, item in enumerate(found, 1)))
+    return _counted((_row(name, at, item, columns) for at, item in enumerate(found, 1)))
 
 
 def _row(name: str, line: int, item: Any, columns: Sequence[str]) -> Row:
@@ -120,7 +120,7 @@ def _row(name: str, line: int, item: Any, columns: Sequence[str]) -> Row:
     return row
 
 
-def _counted(name: str, rows: Iterator[Row]) -> list[Row]:
+def _counted(rows: Iterator[Row]) -> list[Row]:
     found = []
     for row in rows:
         found.append(row)

@@ -16,7 +16,6 @@ import msgspec
 
 from khata.app import Khata
 from khata.base.actor import Actor
-from khata.base.clock import to_iso
 from khata.base.money import Money, to_minor, to_text
 from khata.domain import legacy, mismatches, wallets
 from khata.domain.legacy import (
@@ -103,10 +102,7 @@ def take_over(
             now = _balance(book, snapshot, command.customer)
             balances[command.customer] = (now, now)
     repairs = [item for command in commands for item in found[command.customer]]
-    if dry_run:
-        sagas = []
-    else:
-        sagas = _sagas(book, [item.plan.order for item in repairs])
+    sagas = [] if dry_run else _sagas(book, [item.plan.order for item in repairs])
     adopted = sum(len(state.adopted) for state in states)
     return Taken(legacy.report(snapshot, repairs, balances), adopted, sagas)
 
@@ -115,7 +111,9 @@ def settled(book: Khata, snapshot: Snapshot, taken: Taken) -> Taken:
     """The same once the repairs were worked off: what stands in the wallets now, and which repairs
     did not come to their end.
     """
-    before = {item.customer: to_minor(item.before, snapshot.exponent) for item in _of(taken)}
+    before = {
+        item.customer: to_minor(item.before, snapshot.exponent) for item in taken.report.balances
+    }
     balances = {who: (first, _balance(book, snapshot, who)) for who, first in before.items()}
     waiting, failed = [], {}
     for item in taken.report.repairs:
@@ -127,10 +125,6 @@ def settled(book: Khata, snapshot: Snapshot, taken: Taken) -> Taken:
                 waiting.append(repair.order)
     report = legacy.report(snapshot, taken.report.repairs, balances)
     return Taken(report, taken.adopted, taken.sagas, waiting, failed)
-
-
-def _of(taken: Taken) -> list[legacy.WalletChange]:
-    return taken.report.balances
 
 
 def _submitted(
@@ -180,9 +174,7 @@ def _again(
         if not page.items:
             continue
         try:
-            receipt = book.submit(
-                RepairMismatch(order.ref, reason), actor=actor, dry_run=dry_run
-            )
+            receipt = book.submit(RepairMismatch(order.ref, reason), actor=actor, dry_run=dry_run)
         except RepairRefused as error:
             if error.details.get("reason") != "under_way":
                 raise
