@@ -20,6 +20,7 @@ from khata.domain import (
     payouts,
     sagas,
     setup,
+    shadow,
     squads,
     trust,
     wallets,
@@ -137,6 +138,7 @@ def everything(book, clock):
     buy_together(story)
     keep_in_escrow(story)
     sell_on_the_market(story)
+    stand_beside(story)
 
 
 def people_decide(story):
@@ -432,3 +434,10 @@ def sell_on_the_market(story):
     story.do(marketplace.RefundSale("S1", "torn", bdt("10.00"), fault="partner"))
     story.do(marketplace.CancelSale("S2", "changed her mind", "customer"))
     story.work()
+
+
+def stand_beside(story):
+    """A flow that is defined, put in shadow, and differs once."""
+    story.do(shadow.DefineFlow("tills"))
+    story.do(shadow.SwitchFlow("tills", "shadow", "a trial"))
+    story.do(shadow.Compare("tills", "till 7", "ok", "refused:amount_too_large"), WORKER)

@@ -178,6 +178,8 @@ ROLES_OF = {
     "inventory.adjust": {*SHOP, "warehouse"},
     "investments.start": {*TILL, "owner"},
     "investments.cancel": TILL,
+    "shadow.define": ADMIN_ONLY,
+    "shadow.switch": MONEY,
 }
 WITHIN = {
     *(f"sagas.{verb}" for verb in ("claim", "renew", "release", "step", "intend", "conclude")),
@@ -186,6 +188,7 @@ WITHIN = {
     "payments.tell",
     "payouts.tell",
     "payouts.reseal",
+    "shadow.compare",
 }
 """Verbs of Khata's own workers, which no door offers."""
 

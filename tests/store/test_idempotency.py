@@ -73,6 +73,7 @@ LONG_WAYS = {
     "squads",
     "escrow",
     "marketplace",
+    "shadow",
 }
 PAY = Transfer(ALICE, BOB, bdt("1.00"))
 CREDIT = {"kind": "wallets.credit", "wallet": ALICE, "amount": {"amount": "3", "currency": "BDT"}}

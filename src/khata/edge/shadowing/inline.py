@@ -14,6 +14,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import Any, Final, Self, TypeVar
 
@@ -206,13 +207,14 @@ class Shadowing:
             with self._counting:
                 self._dropped += 1
                 self._untold += 1
-            self._tell("shadow_dropped", work.flow, dropped=self._dropped)
+                dropped = self._dropped
+            self._tell("shadow_dropped", work.flow, dropped=dropped)
 
     def _run(self) -> None:
         while (work := self._waiting.get()) is not None:
             try:
                 self._compare(work)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next one is compared
+            except BaseException as error:  # noqa: BLE001 - even an exit: the next one is compared
                 with self._counting:
                     self._errors += 1
                 code = error.code if isinstance(error, KhataError) else type(error).__name__
@@ -274,8 +276,9 @@ class Shadowing:
                     left += self._waiting.get_nowait() is not None
             except Empty:
                 log.critical("shadow_given_up", book=self.book.book, left=left)
-        self._waiting.put(None)
-        self._thread.join(0 if self._waiting.qsize() else timeout)
+        with suppress(Full):  # whoever still calls may fill it again
+            self._waiting.put_nowait(None)
+        self._thread.join(timeout)
         self._modes.close(timeout)
 
 
