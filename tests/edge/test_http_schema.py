@@ -20,6 +20,7 @@ from khata.edge.http.hooks import hook_operations
 from khata.edge.http.inventory import stock_operations
 from khata.edge.http.loans import loan_operations
 from khata.edge.http.marketplace import marketplace_operations
+from khata.edge.http.orders import order_operations
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
 from khata.edge.http.reads import read_operations
@@ -57,6 +58,7 @@ NAMES = [
         *earning_operations(Settings(), Threads()),
         *stock_operations(Settings(), Threads()),
         *squad_operations(Settings(), Threads()),
+        *order_operations(Settings(), Threads()),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),
     ]
 ] + OTHERS
@@ -65,7 +67,8 @@ NAMES = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("schema")
-    with serving_sqlite(folder, KHATA_VAULT_KEYS=Vault.new_key()) as found:
+    settings = {"KHATA_VAULT_KEYS": Vault.new_key(), "KHATA_RECEIPTS": str(folder / "receipts")}
+    with serving_sqlite(folder, **settings) as found:
         with found.http() as http:
             Asks(http).wallet("alice", "1000.00")
         yield found

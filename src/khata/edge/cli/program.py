@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "holds": ("holds:app", "Money set aside: see it, give it back."),
     "payments": ("payments:app", "What is to be paid, what was paid, what goes back."),
     "sales": ("sales:app", "Orders: placed, paid, brought, shared, given back."),
+    "orders": ("orders:app", "What customers buy: money, goods and the way between them."),
     "trace": ("trace:trace", "Where the money of an order went, leg by leg."),
     "reverse": ("entries:reverse", "Undo an entry, wholly or in part."),
     "sagas": ("sagas:app", "Long ways of several steps: watch them, decide for them."),

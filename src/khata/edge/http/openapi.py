@@ -172,7 +172,7 @@ _IDS: Final = {
     "allocation": "alc_0c00",
     "investment": "inv_0800",
     "order": "M1001",
-    "receipt": "rcp_0c00",
+    "receipt": "rct_0c00",
 }
 
 

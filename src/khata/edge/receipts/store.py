@@ -105,10 +105,15 @@ class ReceiptStore:
             )
         return data
 
+    def names(self) -> set[str]:
+        """The hashes of the files that are there."""
+        return {place.name for place in self._files() if _HASH.fullmatch(place.name)}
+
     def sweep(self, known: Collection[str], *, older_than: float = DAY) -> Swept:
         """Remove files that no command named, if they came more than `older_than` seconds ago.
 
-        `known`: the hashes that the book knows. Parts that were broken off go too.
+        `known`: those of `names` that the book knows; what comes meanwhile is too young to go.
+        Parts that were broken off go too.
         """
         found, removed = 0, []
         for place in self._files():
