@@ -1,0 +1,514 @@
+"""Orders: every way to pay, bring, call off and give back; what is refused; who may what."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import pytest
+
+from khata import Khata, KhataError, Money, actor
+from khata.base.clock import SECOND, to_iso
+from khata.domain import holds, inventory, orders, proofs, setup
+from khata.domain.orders import (
+    CancelOrder,
+    ExtendGrace,
+    Line,
+    MoveOrder,
+    PayOrder,
+    PlaceOrder,
+    ReceiptFile,
+    RejectPayment,
+    SetOrderPolicy,
+    UploadReceipt,
+)
+from khata.engine import reading
+from khata.engine.replay import replay
+from khata.errors import NotYours
+from tests.builders import (
+    ADMIN,
+    ALICE,
+    FINANCE,
+    OTHER_ADMIN,
+    SUPPORT,
+    bdt,
+    discrepancies,
+    owner,
+    refused,
+)
+from tests.orderers import (
+    DAY,
+    GOODS,
+    LOGISTICS,
+    PHONE,
+    RESERVED,
+    SALES,
+    TEA,
+    WAREHOUSE,
+    a_house,
+)
+
+BANK, HELD = "bank/main", "escrow/order/M1"
+MIXED = {"pay": "mixed", "wallet_part": bdt("30.00")}
+OUT = ("ready", "picked", "dispatched")
+FILE = ReceiptFile("c" * 64, "image/png", 10, "رسید.png")
+
+
+# ── the whole way ────────────────────────────────────────────────────────────────────
+
+
+def test_a_wallet_pays_and_tea_is_brought(database_url):
+    """10.00 into escrow with the order, two pieces set aside at what they cost; dispatched they
+    are an expense, delivered the escrow is released in seven days.
+    """
+    with a_house(database_url) as house:
+        placed = house.place(lines=[TEA], who=owner("alice"), pay="wallet")
+        assert (placed.status, placed.total, len(placed.entries)) == ("confirmed", "10.00", 1)
+        assert (house.wallet(), house.stock()) == (("990.00", "990.00"), (8, 2))
+        assert house.amounts(HELD, RESERVED, GOODS) == ["10.00", "6.00", "0.00"]
+        assert house.history() == ["finance unpaid", "finance paid"]
+        house.is_sound()
+        assert house.move(*OUT).status == "dispatched"
+        assert house.amounts(RESERVED, GOODS) == ["0.00", "6.00"]
+        assert house.move("delivered").ended_at is not None
+        house.pass_by(6)
+        assert house.amounts(HELD) == ["10.00"]
+        house.pass_by(8)
+        assert house.amounts(HELD, SALES) == ["0.00", "10.00"]
+        assert house.book.query(proofs.trace, "order/M1").adds_up
+        house.is_sound()
+
+
+def test_wallet_and_bank_pay_together_and_a_seller_gets_their_share(database_url):
+    """30.00 are held until the receipt for 70.00 is approved; of 100.00 the house keeps 5.00."""
+    with a_house(database_url) as house:
+        placed = house.place(seller="sami", **MIXED)
+        assert (placed.finance, placed.due, placed.status) == ("wallet_partial", "70.00", "pending")
+        assert house.wallet() == ("1000.00", "970.00")
+        shown = house.upload(who=owner("alice"))
+        assert (shown.name, house.axes()[3]) == ("رسید.png", "in_review")
+        done = house.approve(who=FINANCE)
+        assert (done.status, done.captured, done.due) == ("confirmed", "100.00", "0.00")
+        assert house.amounts(HELD, BANK) == ["100.00", "70.00"]
+        assert house.wallet() == ("970.00", "970.00")
+        assert house.book.query(holds.hold, placed.hold).status == "captured"
+        assert house.book.query(orders.receipt, shown.id).status == "approved"
+        house.move(*OUT, "delivered")
+        house.pass_by(8)
+        assert house.wallet("sami/partner/BDT")[0] == "95.00"
+        with house.book.view(owner("sami")) as view:
+            seen = orders.orders(view, seller="sami").items
+            assert [item.ref for item in seen] == ["M1"]
+            with pytest.raises(NotYours):  # what the customer shows is not the seller's to see
+                orders.receipts(view, "M1")
+        house.is_sound()
+
+
+@pytest.mark.parametrize(
+    ("came", "fields", "wallet", "captured"),
+    [
+        ("60.00", {"short": "wallet"}, "960.00", "100.00"),
+        ("90.00", {}, "990.00", "100.00"),  # 20.00 too much, credited
+        ("70.00", {"short": "wait"}, "970.00", "100.00"),
+    ],
+)
+def test_another_amount_comes_than_was_due(database_url, came, fields, wallet, captured):
+    """Less is paid by the wallet, under the same hold; more is the customer's."""
+    with a_house(database_url) as house:
+        house.place(**MIXED)
+        house.upload()
+        done = house.approve(amount=came, **fields)
+        assert (done.finance, done.captured, house.wallet()[0]) == ("paid", captured, wallet)
+        assert house.amounts(HELD, BANK) == ["100.00", came]
+        house.is_sound()
+
+
+def test_an_order_waits_for_the_rest_and_gives_it_all_back_when_it_does_not_come(database_url):
+    """40.00 of 70.00 came: kept on the order's account; after the new grace the wallet has it."""
+    with a_house(database_url) as house:
+        house.place(**MIXED)
+        house.upload()
+        done = house.approve(amount="40.00", short="wait")
+        assert (done.finance, done.due, done.captured) == ("wallet_partial", "30.00", "40.00")
+        assert house.amounts(HELD) == ["40.00"]
+        house.is_sound()
+        assert refused(house.book, orders.ApprovePayment("M1", "x", bdt("10.00"))).code == (
+            "invalid_input"
+        )
+        again = house.approve(amount="10.00", short="wait")  # without a receipt, by evidence
+        assert (again.finance, again.due) == ("wallet_partial", "20.00")
+        house.pass_by(4)
+        assert house.axes() == ("cancelled", "cancelled", "cancelled", "cancelled")
+        assert (house.wallet(), house.amounts(HELD, BANK)) == (
+            ("1050.00", "1050.00"),
+            ["0.00", "50.00"],
+        )
+        house.is_sound()
+
+
+# ── the grace ────────────────────────────────────────────────────────────────────────
+
+
+def test_an_order_whose_grace_ends_is_let_go_and_one_with_a_receipt_is_not(database_url):
+    """The hold is released and the stock is back; a receipt that came in time waits for ever."""
+    with a_house(database_url) as house:
+        house.place(lines=[TEA, PHONE], **MIXED)
+        house.place("M2", pay="bank")
+        house.place("M3", [TEA])
+        house.upload("M2")
+        late = to_iso(house.clock.now + 5 * DAY * SECOND)
+        house.do(ExtendGrace("M3", late, "she asked"))
+        house.pass_by(3.5)
+        assert (house.axes()[0], house.axes("M2")[0]) == ("cancelled", "receipt_uploaded")
+        assert (house.wallet(), house.stock(), house.axes("M3")[0]) == (
+            ("1000.00", "1000.00"),
+            (8, 2),
+            "unpaid",
+        )
+        assert house.order().reason == "The time for the transfer was over."
+        house.pass_by(2)
+        assert (house.axes("M3")[3], house.stock()) == ("cancelled", (10, 0))
+        assert refused(house.book, UploadReceipt("M3", FILE)).code == "invalid_transition"
+        house.approve("M2")
+        assert house.axes("M2")[3] == "confirmed"
+        house.is_sound()
+
+
+def test_a_receipt_is_rejected_replaced_and_used_once(database_url):
+    """While the grace runs another can be shown; after it the order is let go."""
+    with a_house(database_url) as house:
+        house.place(**MIXED)
+        house.place("M2", pay="bank")
+        first = house.upload()
+        assert house.upload() == first
+        assert refused(house.book, UploadReceipt("M2", _file("a"))).details["reason"] == "used"
+        second = house.upload(sign="b")
+        assert house.do(RejectPayment("M1", "unreadable"), FINANCE).finance == "wallet_partial"
+        found = house.book.query(orders.receipts, "M1")
+        assert {item.id: item.status for item in found} == {
+            first.id: "replaced",
+            second.id: "rejected",
+        }
+        house.upload("M2", "a")  # it never counted for M1
+        house.upload(sign="c")
+        house.clock.advance(4 * DAY)
+        done = house.do(RejectPayment("M1", "unreadable"))
+        assert (done.status, done.reason, house.wallet()[1]) == (
+            "cancelled",
+            "unreadable",
+            "1000.00",
+        )
+        house.do(SetOrderPolicy(retry_days=2))
+        assert house.do(RejectPayment("M2", "too small")).finance == "bank_transfer_grace"
+        house.pass_by(1)
+        assert house.axes("M2")[0] == "bank_transfer_grace"
+        house.pass_by(2)
+        assert house.axes("M2")[0] == "cancelled"
+        house.is_sound()
+
+
+def _file(sign):
+    return ReceiptFile(sign * 64, "image/png", 10, "x.png")
+
+
+def test_after_the_grace_no_receipt_is_taken(database_url):
+    """Though nobody has let the order go yet; given more time, it is."""
+    with a_house(database_url) as house:
+        house.place(pay="bank")
+        house.clock.advance(3 * DAY)
+        assert refused(house.book, UploadReceipt("M1", FILE)).code == "grace_ended"
+        house.do(ExtendGrace("M1", to_iso(house.clock.now + SECOND), "she called"))
+        assert house.do(UploadReceipt("M1", FILE)).status == "uploaded"
+
+
+# ── back ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_order_is_called_off_at_every_stage_before_it_is_delivered(database_url):
+    """Then it is as if it had never been: wallet, stock and escrow; what the bank brought is in the
+    wallet.
+    """
+    with a_house(database_url) as house:
+        stages = [(), ("ready",), ("ready", "picked"), OUT]
+        for at, (pay, stage) in enumerate(product(["later", "bank", "mixed", "wallet"], stages)):
+            ref = f"M{at}"
+            part = bdt("4.00") if pay == "mixed" else None
+            house.place(ref, [TEA], pay=pay, wallet_part=part, wallet=ALICE)
+            if pay in {"bank", "mixed"} and stage:
+                house.upload(ref, f"{at % 16:x}")
+                house.approve(ref)
+            if stage and pay == "later":
+                house.do(PayOrder(ref, "wallet"))
+            if stage:
+                house.move(*stage, ref=ref)
+            done = house.cancel(ref)
+            assert (done.status, done.reason) == ("cancelled", "not wanted")
+            assert house.stock() == (10, 0)
+            assert house.amounts(f"escrow/order/{ref}", RESERVED, GOODS) == ["0.00"] * 3
+            assert refused(house.book, CancelOrder(ref, "again")).code == "invalid_transition"
+        came = house.amounts(BANK)[0]
+        assert (came, house.wallet()) == ("48.00", ("1048.00", "1048.00"))
+        assert house.book.query(orders.refs, open_only=True).items == []
+        house.is_sound()
+
+
+def test_money_goes_back_before_and_after_it_was_released(database_url):
+    """In parts, and wholly: what was dispatched stays away, what was not goes back in stock."""
+    with a_house(database_url) as house:
+        house.place(seller="sami", pay="wallet")
+        assert house.refund("10.00").finance == "partially_refunded"
+        house.move(*OUT, "delivered")
+        house.pass_by(8)
+        assert house.wallet("sami/partner/BDT")[0] == "85.50"
+        assert house.refund("50.00").refunded == "60.00"
+        assert refused(house.book, orders.RefundOrder("M1", "x", bdt("50.00"))).code == (
+            "refund_exceeded"
+        )
+        done = house.refund()
+        assert (done.status, done.refunded) == ("refunded", "100.00")
+        assert house.wallet()[0] == "1000.00"
+        house.place("M2", [TEA], pay="wallet")
+        assert (house.refund(ref="M2").status, house.stock()) == ("cancelled", (10, 0))
+        house.is_sound()
+
+
+def test_goods_that_come_back_stop_the_release(database_url):
+    """Until a person has given the money back, or settled it."""
+    with a_house(database_url) as house:
+        house.place(lines=[TEA], pay="wallet")
+        house.move(*OUT, "delivered")
+        house.clock.advance(DAY)
+        assert house.move("returned", reason="too weak").ended_at is None
+        house.pass_by(9)
+        assert house.amounts(HELD, SALES) == ["10.00", "0.00"]
+        assert house.move("restocked").status == "returned"
+        assert (house.stock(), house.amounts(GOODS)) == ((10, 0), ["0.00"])
+        assert house.refund().status == "refunded"
+        assert house.wallet()[0] == "1000.00"
+        house.is_sound()
+
+
+# ── refusals ─────────────────────────────────────────────────────────────────────────
+
+TOO_LONG = "x" * 201
+
+
+IMPOSSIBLE = [
+    ({"ref": ""}, "invalid_input"),
+    ({"ref": "a/b"}, "invalid_input"),
+    ({"ref": "a\ud800"}, "invalid_input"),
+    ({"customer": "not one"}, "invalid_input"),
+    ({"customer": "escrow"}, "invalid_input"),
+    ({"title": " "}, "invalid_input"),
+    ({"title": "a\x00b"}, "invalid_input"),
+    ({"lines": []}, "invalid_input"),
+    ({"lines": [PHONE] * 101}, "invalid_input"),
+    ({"lines": [Line(0, sku="TEA")]}, "invalid_input"),
+    ({"lines": [Line(1)]}, "invalid_input"),
+    ({"lines": [Line(1, title="x")]}, "invalid_input"),
+    ({"lines": [Line(1, title=TOO_LONG, price=bdt("1.00"))]}, "invalid_input"),
+    ({"lines": [Line(1, title="x", price=bdt("0.00"))]}, "invalid_amount"),
+    ({"lines": [Line(1, title="x", price=bdt("0.001"))]}, "too_many_decimals"),
+    ({"lines": [Line(1, title="x", price=Money("1", "XXQ"))]}, "unknown_currency"),
+    ({"lines": [TEA, Line(1, title="x", price=Money("1", "JPY"))]}, "currency_mismatch"),
+    ({"lines": [Line(10**6, title="x", price=bdt("90000000000.00"))]}, "amount_too_large"),
+    ({"lines": [Line(11, sku="TEA")]}, "insufficient_stock"),
+    ({"lines": [Line(1, sku="NONE")]}, "stock_not_found"),
+    ({"lines": [Line(1, sku="SHARE")]}, "invalid_input"),
+    ({"pay": "wallet", "lines": [Line(999, title="x", price=bdt("9.00"))]},
+     "insufficient_funds"),
+    ({"pay": "mixed"}, "invalid_input"),
+    ({"pay": "mixed", "wallet_part": bdt("110.00")}, "invalid_input"),
+    ({"pay": "wallet", "wallet_part": bdt("99.00")}, "invalid_input"),
+    ({"pay": "bank", "wallet_part": bdt("9.00")}, "invalid_input"),
+    ({"pay": "wallet", "wallet": "sami/partner/BDT"}, "invalid_input"),
+    ({"pay": "wallet", "wallet": "nobody/personal/BDT"}, "wallet_not_found"),
+    ({"seller": "alice"}, "invalid_input"),
+    ({"seller": "nobody"}, "wallet_not_found"),
+    ({"seller": "sami", "seller_wallet": ALICE}, "invalid_input"),
+    ({"seller_wallet": ALICE}, "invalid_input"),
+    ({"source": "magic"}, "unknown_source"),
+    ({"grace_days": -1}, "invalid_input"),
+    ({"release_days": 401}, "invalid_input"),
+]  # fmt: skip
+
+
+def test_an_order_that_cannot_be_is_refused_whole(database_url):
+    """One clear error, and nothing of it is there: no order, no stock gone, no money held."""
+    with a_house(database_url) as house:
+        house.do(inventory.DefineItem("SHARE", "Shares", bdt("1.00"), "share"))
+        before = house.book.query(reading.head).seq
+        for fields, code in IMPOSSIBLE:
+            asked = {"ref": "BAD", "customer": "alice", "lines": [TEA, PHONE], **fields}
+            assert refused(house.book, PlaceOrder(**asked)).code == code, fields
+        assert house.book.query(reading.head).seq == before
+        assert (house.stock(), house.wallet()[1]) == ((10, 0), "1000.00")
+
+
+def test_what_comes_out_of_order_is_refused_and_by_whom(database_url):
+    """Each move in its turn, by whose it is; of others' orders an owner learns nothing."""
+    with a_house(database_url, alice="1000.00", bob="5.00") as house:
+        book = house.book
+        house.place(lines=[TEA], **{**MIXED, "wallet_part": bdt("3.00")})
+        for command, code in (
+            (PlaceOrder("M1", "alice", [TEA]), "already_exists"),
+            (MoveOrder("M1", "warehouse", "ready"), "invalid_transition"),
+            (MoveOrder("M1", "logistics", "delivered"), "invalid_transition"),
+            (MoveOrder("M1", "warehouse", "gone"), "invalid_transition"),
+            (MoveOrder("NO", "warehouse", "ready"), "order_not_found"),
+            (RejectPayment("M1", "no"), "invalid_transition"),
+            (orders.RefundOrder("M1", "no"), "invalid_transition"),
+            (CancelOrder("M1", " "), "invalid_input"),
+            (PayOrder("M1", "wallet"), "invalid_transition"),
+            (ExtendGrace("M1", to_iso(house.clock.now), "no"), "invalid_input"),
+            (ExtendGrace("M1", "tomorrow", "no"), "invalid_input"),
+            (orders.ApprovePayment("M1", ""), "invalid_input"),
+            (orders.ApprovePayment("M1", "x", Money("1.00", "USD")), "currency_mismatch"),
+            (orders.ApprovePayment("M1", "x", bdt("1.00")), "invalid_input"),
+            (orders.ApprovePayment("M1", "x", bank="wallet/alice"), "invalid_input"),
+            (UploadReceipt("M1", ReceiptFile("A" * 64, "image/png", 1, "x")), "invalid_input"),
+            (UploadReceipt("M1", ReceiptFile("a" * 64, "text/html", 1, "x")), "receipt_refused"),
+            (UploadReceipt("M1", ReceiptFile("a" * 64, "image/png", 0, "x")), "receipt_refused"),
+            (UploadReceipt("M1", ReceiptFile("a" * 64, "image/png", 1, "\x00")), "invalid_input"),
+            (SetOrderPolicy(sla={"finance.lost": 1}), "invalid_input"),
+            (setup.Set("orders", {}), "invalid_input"),
+        ):
+            assert refused(book, command).code == code, command
+        house.upload()
+        for command, who, code in (
+            (PlaceOrder("M2", "alice", [TEA]), owner("bob"), "not_yours"),
+            (PlaceOrder("M2", "bob", [PHONE]), owner("bob"), "role_required"),
+            (PlaceOrder("M2", "bob", [Line(1, sku="TEA", price=bdt("0.01"))]), owner("bob"),
+             "role_required"),
+            (PlaceOrder("M2", "bob", [TEA], seller="sami"), owner("bob"), "role_required"),
+            (PlaceOrder("M2", "bob", [TEA], grace_days=9), owner("bob"), "role_required"),
+            (PlaceOrder("M2", "bob", [TEA], "wallet", ALICE), owner("bob"), "not_yours"),
+            (UploadReceipt("M1", FILE), owner("bob"), "not_yours"),
+            (UploadReceipt("NO", FILE), owner("bob"), "not_yours"),
+            (CancelOrder("M1", "mine"), owner("bob"), "not_yours"),
+            (CancelOrder("M1", "in review"), owner("alice"), "role_required"),
+            (orders.ApprovePayment("M1", "x"), SUPPORT, "role_required"),
+            (RejectPayment("M1", "x"), WAREHOUSE, "role_required"),
+            (SetOrderPolicy(grace_days=1), FINANCE, "role_required"),
+        ):  # fmt: skip
+            assert refused(book, command, actor=who).code == code, command
+        with book.view(owner("bob")) as view:
+            for query in (orders.order, orders.history, orders.receipts):
+                with pytest.raises(NotYours):
+                    query(view, "M1")
+            for query in (orders.overdue, orders.standings, orders.check):
+                with pytest.raises(NotYours):
+                    query(view)
+            assert orders.orders(view).items == []
+        house.approve()
+        house.do(MoveOrder("M1", "warehouse", "ready"), WAREHOUSE)
+        for command, who in (
+            (MoveOrder("M1", "warehouse", "picked"), LOGISTICS),
+            (MoveOrder("M1", "logistics", "dispatched"), WAREHOUSE),
+        ):
+            assert refused(book, command, actor=who).code in {"role_required", "invalid_transition"}
+        assert refused(book, CancelOrder("M1", "x"), actor=owner("alice")).code == (
+            "invalid_transition"
+        )
+        house.move("picked", "dispatched", "delivered")
+        assert refused(book, CancelOrder("M1", "late")).code == "invalid_transition"
+        house.is_sound()
+
+
+def test_two_at_once_and_a_second_person(database_url):
+    """Of two approvals one is carried out; above the limit none is, without a second person."""
+    with a_house(database_url, alice="1000.00") as house:
+        book = house.book
+        house.place(**MIXED)
+        house.upload()
+        with ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(_attempt, house, FINANCE), pool.submit(_attempt, house, ADMIN)]
+        assert sorted(item.result() for item in asked) == ["invalid_transition", "paid"]
+        assert house.amounts(HELD, BANK) == ["100.00", "70.00"]
+        book.submit(setup.Set(setup.FOUR_EYES, {"BDT": "50.00"}), actor=OTHER_ADMIN)
+        for command in (
+            CancelOrder("M1", "x"),
+            orders.RefundOrder("M1", "x"),
+            PlaceOrder("M2", "alice", [PHONE], "wallet"),
+        ):
+            assert refused(book, command, actor=actor("finance:mitu")).code == "approval_required"
+        house.place("M2", pay="bank")
+        house.upload("M2", "b")
+        small = orders.ApprovePayment("M2", "x")
+        assert refused(book, small, actor=FINANCE).code == "approval_required"
+
+
+def _attempt(house, who):
+    try:
+        return house.approve(who=who).finance
+    except KhataError as error:
+        return error.code
+
+
+# ── what is late, and how it stands ──────────────────────────────────────────────────
+
+
+def test_what_is_late_is_listed_the_latest_first(database_url):
+    """By the policy; it is nobody's turn before the money is there."""
+    with a_house(database_url) as house:
+        house.place(**MIXED)
+        house.place("M2", pay="wallet")
+        house.upload()
+        house.clock.advance(DAY + 10)
+        late = house.book.query(orders.overdue)
+        assert [(item.order, item.axis, item.state) for item in late] == [
+            ("M1", "finance", "receipt_uploaded"),
+            ("M2", "warehouse", "waiting"),
+        ]
+        assert late[0].seconds == 10
+        house.do(SetOrderPolicy(sla={"warehouse.waiting": 2 * DAY}))
+        assert len(house.book.query(orders.overdue)) == 1
+        assert house.book.query(orders.overdue, axis="logistics") == []
+        assert house.book.query(orders.policy).sla["warehouse.waiting"] == 2 * DAY
+
+
+def test_how_orders_stand_is_read_in_pages(database_url):
+    """The same as within a command: what the wallet moved, what is set aside, what is released."""
+    with a_house(database_url) as house:
+        house.place(lines=[TEA], pay="mixed", wallet_part=bdt("4.00"))
+        house.place("M2", [TEA], pay="wallet")
+        house.move(*OUT, "delivered", ref="M2")
+        first = house.book.query(orders.standings, limit=1)
+        rest = house.book.query(orders.standings, cursor=first.next)
+        (one,), (two,) = first.items, rest.items
+        assert (one.ref, one.wallet_part, one.wallet_moved, one.reserved) == ("M1", 400, 400, 2)
+        assert (two.wallet_moved, two.captured, two.release_scheduled) == (1000, 1000, True)
+        assert [item.ref for item in house.book.query(orders.standings, open_only=True).items] == [
+            "M1"
+        ]
+        for filters in ({"status": "delivered"}, {"warehouse": "picked"}, {"customer": "alice"}):
+            assert "M2" in [item.ref for item in house.book.query(orders.orders, **filters).items]
+        hold = house.order().hold
+        house.do(holds.VoidHold(hold, "a mistake"))
+        assert house.book.query(orders.standings).items[0].wallet_moved == 0
+        house.upload()
+        house.approve()  # what is not held any more is taken as it is
+        assert (house.axes()[0], house.wallet()[0]) == ("paid", "986.00")
+        house.is_sound()
+
+
+def test_the_journal_runs_again(database_url, tmp_path):
+    """Orders included: the same head from the same commands."""
+    with a_house(database_url) as house:
+        house.place(lines=[TEA], **{**MIXED, "wallet_part": bdt("3.00")})
+        house.upload()
+        house.approve()
+        house.move(*OUT, "delivered")
+        house.pass_by(8)
+        house.refund()
+        assert house.told() == [
+            "order.placed",
+            "order.in_review",
+            "order.confirmed",
+            "order.preparing",
+            "order.dispatched",
+            "order.delivered",
+            "order.refunded",
+        ]
+        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+            head = replay(house.book, copy)
+            assert head.hash.hex() == house.book.verify().head
+            assert discrepancies(copy) == []
