@@ -6,6 +6,8 @@ from typing import Final
 
 from khata.base.money import Money, to_text
 from khata.domain import orders
+from khata.domain.escrow import Escrow
+from khata.domain.inventory import Allocation
 from khata.domain.ledger import account_of, check_four_eyes, check_reason, house_account
 from khata.domain.mismatches import showing
 from khata.domain.mismatches.finding import founds_of, look, repair_of
@@ -23,6 +25,7 @@ from khata.engine import limits
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
+from khata.engine.holds import Hold
 from khata.engine.sagas import start
 from khata.errors import ApprovalRequired, Invalid, InvalidTransition
 from khata.errors.operations import MismatchNotFound, OrderNotFound, RepairRefused
@@ -66,7 +69,7 @@ def sweep(book: Book, command: Sweep) -> Swept:
             got=len(command.orders),
         )
     refs = list(dict.fromkeys(command.orders))
-    book.expect(((Order, ref) for ref in refs), ((Mismatch, "watched", ref) for ref in refs))
+    _foresee(book, refs)
     opened, ended = [], []
     for ref in refs:
         looked = look(book, order_of(book, ref), by_sweep=True)
@@ -77,6 +80,17 @@ def sweep(book: Book, command: Sweep) -> Swept:
         [showing.mismatch_state(item, book.now) for item in opened],
         [showing.mismatch_state(item, book.now) for item in ended],
     )
+
+
+def _foresee(book: Book, refs: list[str]) -> None:
+    """Have all that standings are made of loaded at once: without it, it is one by one."""
+    book.expect(((Order, ref) for ref in refs), ((Mismatch, "watched", ref) for ref in refs))
+    found = [order for ref in refs if (order := book.peek(Order, ref))]
+    held = [(Hold, order.hold) for order in found if order.hold]
+    kept = [(Escrow, order.escrow) for order in found if order.escrow]
+    book.expect([*held, *kept], ((Allocation, "open_subject", order.subject) for order in found))
+    holds = [hold for key in held if (hold := book.peek(*key))]
+    book.expect((Account, hold.account_id) for hold in holds)
 
 
 @VERBS.handles(DismissMismatch, roles=("admin", "finance"))

@@ -8,7 +8,7 @@ from khata.domain.mismatches import repairing
 from khata.domain.mismatches.commands import ALONE, OF_TWO
 from khata.domain.mismatches.model import Repair
 from khata.engine.book import Book
-from khata.engine.sagas import IMPOSSIBLE, NOTHING, Approval, Local, Run, Saga, SagaRun
+from khata.engine.sagas import IMPOSSIBLE, Approval, Local, Run, Saga, SagaRun
 from khata.engine.sagas.steps import Remembered
 
 _DAYS_SECONDS: Final = 7 * 86_400
@@ -27,15 +27,25 @@ def _apply(book: Book, run: Run) -> Remembered:
     return {"entries": repair.entries}
 
 
+def _call_off(book: Book, run: Run) -> Remembered:
+    """It was turned down, came too late, or could not be done: it has failed, and why."""
+    known = book.get(SagaRun, run.id)
+    _fail(book, run, known.code or known.cause or "cancelled", known.message)
+    return None
+
+
 def _ended(book: Book, run: Run, status: str) -> None:
-    """However it ended: a repair that was not applied has failed."""
+    """Ended otherwise than by its steps: called off before the first of them, or by a person."""
+    _fail(book, run, status, None)
+
+
+def _fail(book: Book, run: Run, code: str, message: str | None) -> None:
     repair = book.get(Repair, run.data["repair"])
     if repair.status == "waiting":
-        known = book.get(SagaRun, run.id)
-        repairing.fail(book, repair, known.code or known.cause or status, known.message)
+        repairing.fail(book, repair, code, message)
 
 
-_PLANNED: Final = Local(name="plan", do=_plan, undo=NOTHING)
+_PLANNED: Final = Local(name="plan", do=_plan, undo=_call_off)
 _APPLIED: Final = Local(name="apply", do=_apply, undo=IMPOSSIBLE)
 
 SAGAS: Final = (
