@@ -32,7 +32,8 @@ class TakeOver(Command, frozen=True, tag="legacy.take_over", omit_defaults=True)
 
     `snapshot`: what the other system is called; a customer is taken over from it once. `balance`:
     what stands in the wallet; left out, the customer has none there. `digest`: SHA-256, in hex, of
-    what the export says of the customer. `repair`: left out, the repairs are started.
+    what the export says of the customer. `repair`: whether to start repairs, where the wallet has
+    what they take of it.
     """
 
     snapshot: str
@@ -66,7 +67,8 @@ def take_over(book: Book, command: TakeOver) -> TakeoverState:
     wallet = _wallet(book, command)
     for order in command.orders:
         book.perform(order)
-    judged = [found for order in command.orders if (found := _repair(book, order, command))]
+    balance = None if wallet is None else wallet.natural
+    judged = _judged(book, command, balance)
     kept = Takeover(
         snapshot=command.snapshot,
         customer=command.customer,
@@ -74,7 +76,7 @@ def take_over(book: Book, command: TakeOver) -> TakeoverState:
         unit=command.currency,
         exponent=exponent_of(book, command.currency),
         wallet=None if wallet is None else wallet.code.removeprefix("wallet/"),
-        balance=None if wallet is None else wallet.natural,
+        balance=balance,
         adopted=[order.ref for order in command.orders],
         judged=judged,
         by=str(book.actor),
@@ -122,15 +124,22 @@ def _wallet(book: Book, command: TakeOver) -> Account | None:
     return book.account(account.id)
 
 
-def _repair(book: Book, adopted: AdoptOrder, command: TakeOver) -> Judged | None:
-    """Start the repair of an order with which something is wrong; what is wrong with it."""
-    order = book.get(Order, adopted.ref)
-    stands = orders.standing_of(book, order)
-    founds = mismatches.founds_of(book, stands)
-    if not founds or not command.repair:
-        return None
-    book.perform(RepairMismatch(order.ref, command.reason))
-    return Judged(command.customer, founds, mismatches.plan_of(stands, founds))
+def _judged(book: Book, command: TakeOver, balance: int | None) -> list[Judged]:
+    """The orders with something wrong. Their repairs are started one after the other, as long as
+    the wallet has what they take of it.
+    """
+    judged = []
+    for adopted in command.orders:
+        stands = orders.standing_of(book, book.get(Order, adopted.ref))
+        founds = mismatches.founds_of(book, stands)
+        if not founds or not command.repair:
+            continue
+        plan = mismatches.plan_of(stands, founds)
+        judged.append(Judged(command.customer, founds, plan))
+        if rules.is_affordable(plan, balance):
+            book.perform(RepairMismatch(adopted.ref, command.reason))
+            balance = None if balance is None else balance - plan.from_wallet
+    return judged
 
 
 def _check(command: TakeOver) -> None:

@@ -116,12 +116,17 @@ class WalletChange(msgspec.Struct, frozen=True):
 
 
 class AuditedOrder(msgspec.Struct, frozen=True):
-    """An order with something wrong: since when, how much money is at risk, and its one repair."""
+    """An order with something wrong: since when, how much money is at risk, and its one repair.
+
+    `refused`: the code of what stands against the repair, such as `insufficient_funds`; it is then
+    not begun, and the order stays as it is.
+    """
 
     customer: str
     since: str
     at_risk: str
     plan: PlanState
+    refused: str | None = None
 
 
 class AuditReport(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from khata.domain.legacy.model import (
 )
 from khata.domain.mismatches import Plan, PlanState, actions_seen, order_seen
 from khata.domain.orders import AdoptOrder, Piece, Standing
+from khata.errors import InsufficientFunds
 
 _SETTLED: Final = frozenset({"paid", "partially_refunded"})
 
@@ -91,16 +92,24 @@ def audited(
     told = []
     for item in judged:
         places = item.plan.before.exponent
+        can = is_affordable(item.plan, balance)
+        after = balance if balance is None or not can else balance - item.plan.from_wallet
         told.append(
             AuditedOrder(
                 customer=item.customer,
                 since=to_iso(min(found.since for found in item.founds)),
                 at_risk=to_text(at_risk(item), places),
-                plan=plan_state(item.plan, wallet, balance),
+                plan=_plan_state(item.plan, wallet, balance, after),
+                refused=None if can else InsufficientFunds.code,
             )
         )
-        balance = None if balance is None else balance - item.plan.from_wallet
+        balance = after
     return told
+
+
+def is_affordable(plan: Plan, balance: int | None) -> bool:
+    """Whether the wallet, where there is one, has what a repair takes of it. Minor units."""
+    return balance is None or plan.from_wallet <= max(balance, 0)
 
 
 def audit(snapshot: Snapshot, receipt_seconds: int = mismatches.RECEIPT_SECONDS) -> AuditReport:
@@ -165,7 +174,10 @@ def report(
         ],
         at_risk=to_text(sum(to_minor(item.at_risk, places) for item in repairs), places),
         from_wallets=to_text(before - after, places),
-        moved=to_text(sum(to_minor(item.plan.moved, places) for item in repairs), places),
+        moved=to_text(
+            sum(to_minor(item.plan.moved, places) for item in repairs if item.refused is None),
+            places,
+        ),
     )
 
 
@@ -184,8 +196,8 @@ def at_risk(item: Judged) -> int:
     return max(found.at_risk for found in item.founds)
 
 
-def plan_state(plan: Plan, wallet: str | None, before: int | None) -> PlanState:
-    """A plan as its reader sees it. `before`: what stands in the wallet, minor units."""
+def _plan_state(plan: Plan, wallet: str | None, before: int | None, after: int | None) -> PlanState:
+    """A plan as its reader sees it. `before`, `after`: what stands in the wallet, minor units."""
     places = plan.before.exponent
     return PlanState(
         plan.order,
@@ -196,7 +208,7 @@ def plan_state(plan: Plan, wallet: str | None, before: int | None) -> PlanState:
         order_seen(plan.after),
         wallet,
         None if before is None else to_text(before, places),
-        None if before is None else to_text(before - plan.from_wallet, places),
+        None if after is None else to_text(after, places),
         to_text(plan.moved, places),
     )
 
@@ -232,7 +244,7 @@ def adoption(snapshot: Snapshot, order: LegacyOrder, reason: str, wallet: str | 
         wallet_paid=money(order.wallet_moved),
         received=money(order.received),
         refunded=money(order.refunded),
-        held=money(kept),
+        held=Money(to_text(kept, snapshot.exponent), snapshot.unit),
         pieces=[Piece(order.sku, order.reserved)] if order.sku and order.reserved else None,
         finance_since=to_iso(order.finance_since),
         warehouse_since=to_iso(order.warehouse_since),

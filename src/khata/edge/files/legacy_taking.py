@@ -26,8 +26,8 @@ from khata.domain.legacy import (
     Snapshot,
     TakeOver,
 )
-from khata.domain.mismatches import MismatchState, RepairMismatch
-from khata.errors import NotFound
+from khata.domain.mismatches import MismatchState, PlanState, RepairMismatch
+from khata.errors import InsufficientFunds, NotFound
 from khata.errors.operations import RepairRefused, SnapshotRefused
 
 _PLAIN: Final = re.compile(r"[\x21-\x7e]{1,100}")
@@ -102,7 +102,9 @@ def take_over(
             now = _balance(book, snapshot, command.customer)
             balances[command.customer] = (now, now)
     repairs = [item for command in commands for item in found[command.customer]]
-    sagas = [] if dry_run else _sagas(book, [item.plan.order for item in repairs])
+    sagas = (
+        [] if dry_run else _sagas(book, [item.plan.order for item in repairs if not item.refused])
+    )
     adopted = sum(len(state.adopted) for state in states)
     return Taken(legacy.report(snapshot, repairs, balances), adopted, sagas)
 
@@ -117,6 +119,9 @@ def settled(book: Khata, snapshot: Snapshot, taken: Taken) -> Taken:
     balances = {who: (first, _balance(book, snapshot, who)) for who, first in before.items()}
     waiting, failed = [], {}
     for item in taken.report.repairs:
+        if item.refused is not None:
+            failed[item.plan.order] = f"The repair was not begun: {item.refused}."
+            continue
         page = book.query(mismatches.repairs, order=item.plan.order, limit=1)
         for repair in page.items:
             if repair.status == "failed":
@@ -173,23 +178,31 @@ def _again(
         page = book.query(mismatches.mismatches, order=order.ref, status="open", limit=_MANY)
         if not page.items:
             continue
+        code = None
         try:
-            receipt = book.submit(RepairMismatch(order.ref, reason), actor=actor, dry_run=dry_run)
+            asked = RepairMismatch(order.ref, reason)
+            plan = book.submit(asked, actor=actor, dry_run=dry_run).result.plan
         except RepairRefused as error:
             if error.details.get("reason") != "under_way":
                 raise
             plan = book.query(mismatches.repair, error.details["got"]).plan
-        else:
-            plan = receipt.result.plan
-        told.append(_told(command.customer, page.items, plan))
+        except InsufficientFunds as error:
+            known = book.query(legacy.takeover, command.snapshot, command.customer)
+            judged = [] if known is None else known.repairs
+            plans = [item.plan for item in judged if item.plan.order == order.ref]
+            if not plans:
+                raise
+            code, plan = error.code, plans[0]
+        told.append(_told(command.customer, page.items, plan, code))
     return told
 
 
 def _told(
-    customer: str, open_: Sequence[MismatchState], plan: mismatches.PlanState
+    customer: str, open_: Sequence[MismatchState], plan: PlanState, refused: str | None
 ) -> AuditedOrder:
     most = max(open_, key=lambda item: to_minor(item.at_risk, _places(item.at_risk)))
-    return AuditedOrder(customer, min(item.since for item in open_), most.at_risk, plan)
+    since = min(item.since for item in open_)
+    return AuditedOrder(customer, since, most.at_risk, plan, refused)
 
 
 def _places(text: str) -> int:
