@@ -16,15 +16,12 @@ from khata.domain.ledger import account_of, enter, house_account
 from khata.domain.payments import Payable, Payment, Refund
 from khata.domain.setup import source_of
 from khata.engine.book import Book, Leg
-from khata.engine.sagas import IMPOSSIBLE, NOTHING, Local, Retry, Run, Saga, Wait
+from khata.engine.sagas import IMPOSSIBLE, NOTHING, Local, Run, Saga, Wait, patient
 from khata.engine.sagas.steps import Remembered
 from khata.errors import InvalidTransition, PaymentFailed
 
-_PATIENT: Final = Retry(
-    attempts=1_000_000,
-    first_seconds=60,
-    cap_seconds=3600,
-    codes=("account_frozen", "payouts_paused", "invalid_transition"),
+_PATIENT: Final = patient(
+    "account_frozen", "payouts_paused", "payouts_braked", "invalid_transition"
 )
 """What is frozen, paused or disputed today need not be tomorrow."""
 

@@ -8,16 +8,11 @@ from khata.base.clock import SECOND
 from khata.domain.escrow import holding
 from khata.domain.escrow.model import Escrow
 from khata.engine.book import Book
-from khata.engine.sagas import IMPOSSIBLE, Delay, Local, Retry, Run, Saga, Wait
+from khata.engine.sagas import IMPOSSIBLE, Delay, Local, Run, Saga, Wait, patient
 from khata.engine.sagas.steps import Remembered
 
 _DAY_SECONDS: Final = 86_400
-PATIENT: Final = Retry(
-    attempts=1_000_000,
-    first_seconds=60,
-    cap_seconds=3600,
-    codes=("account_frozen", "escrow_disputed"),
-)
+PATIENT: Final = patient("account_frozen", "escrow_disputed")
 """What is frozen or disputed today need not be tomorrow."""
 
 

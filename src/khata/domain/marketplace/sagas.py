@@ -8,22 +8,10 @@ from khata.domain import escrow
 from khata.domain.marketplace import selling
 from khata.domain.marketplace.model import Sale, subject_of
 from khata.engine.book import Book
-from khata.engine.sagas import IMPOSSIBLE, NOTHING, Local, Retry, Run, Saga, Wait
+from khata.engine.sagas import IMPOSSIBLE, NOTHING, Local, Run, Saga, Wait, patient
 from khata.engine.sagas.steps import Remembered
 
-_PATIENT: Final = Retry(
-    attempts=1_000_000,
-    first_seconds=60,
-    cap_seconds=3600,
-    codes=("account_frozen", "escrow_disputed"),
-)
-"""What is frozen or disputed today need not be tomorrow."""
-_PAYING: Final = Retry(
-    attempts=_PATIENT.attempts,
-    first_seconds=_PATIENT.first_seconds,
-    cap_seconds=_PATIENT.cap_seconds,
-    codes=(*_PATIENT.codes, "account_closed"),
-)
+_PAYING: Final = patient(*escrow.PATIENT.codes, "account_closed")
 """Who closed the wallet that they were to be paid into can be given another."""
 _OVER: Final = frozenset({"cancelled", "completed"})
 
@@ -106,7 +94,7 @@ SAGAS: Final = (
         (
             Local(name="place", do=_placed, undo=_call_off),
             Wait(name="paid", ready=_paid, topic=_subject),
-            Local(name="hold", do=_hold, undo=NOTHING, retry=_PATIENT),
+            Local(name="hold", do=_hold, undo=NOTHING, retry=escrow.PATIENT),
             Local(name="assign", do=_assign, undo=NOTHING),
             Wait(name="delivered", ready=_delivered, topic=_topic),
             # what was delivered is not taken back by itself: a person refunds it

@@ -27,6 +27,7 @@ from khata.engine.sagas import (
     Saga,
     SagaRun,
     Wait,
+    patient,
 )
 from khata.errors import AmountMismatch, InvalidTransition, PayoutFailed
 
@@ -39,9 +40,7 @@ PAUSED: Final = Retry(
     codes=("payouts_paused", "payouts_braked"),
 )
 """A pause ends some time, and a brake is lifted."""
-THAWING: Final = Retry(
-    attempts=_FOR_EVER, first_seconds=60, cap_seconds=_HOUR, codes=("account_frozen",)
-)
+THAWING: Final = patient("account_frozen")
 """A wallet is unfrozen some time; one that was closed needs a person (`payouts.give_back`)."""
 
 BANKING: Final = Retry(

@@ -10,7 +10,7 @@ from khata.engine.sagas.model import ENDED, NEEDS_A_PERSON, SagaRun, SagaStep, S
 from khata.engine.sagas.moving import Move, Progress
 from khata.engine.sagas.outcome import Intent, Outcome
 from khata.engine.sagas.registry import Flow, Sagas
-from khata.engine.sagas.retry import ASKING, ONCE, STEADFAST, Retry
+from khata.engine.sagas.retry import ASKING, ONCE, STEADFAST, Retry, patient
 from khata.engine.sagas.starting import start, wake
 from khata.engine.sagas.steps import (
     IMPOSSIBLE,
@@ -54,6 +54,7 @@ __all__ = [
     "Schedule",
     "Step",
     "Wait",
+    "patient",
     "start",
     "wake",
     "watching",

@@ -46,6 +46,13 @@ class Retry(msgspec.Struct, frozen=True):
         return int(seconds * (1 + self.jitter * chance / 2**32) * SECOND)
 
 
+def patient(*codes: str) -> Retry:
+    """For what somebody may mend any day, such as a frozen wallet: hour after hour, as long as it
+    takes, after refusals with these codes.
+    """
+    return Retry(attempts=1_000_000, first_seconds=60, cap_seconds=3600, codes=codes)
+
+
 USUAL: Final = Retry()
 ONCE: Final = Retry(attempts=1)
 STEADFAST: Final = Retry(attempts=12, codes=("*",), cap_seconds=900.0)
