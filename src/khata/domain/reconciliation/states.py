@@ -255,3 +255,57 @@ class Recorded(msgspec.Struct, frozen=True):
 
     recorded: int
     skipped: list[Skipped]
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """Open exceptions of one class and age (in days: `0-1`, `2-7`, `8-30`, `31-90`, `over 90`)."""
+
+    cls: str
+    age: str
+    count: int
+    amount: str
+
+
+class AccountStatus(msgspec.Struct, frozen=True):
+    """How far an account is reconciled. Amounts are decimal strings, days ISO dates.
+
+    `balance`: the book's, now. `verified`: the last statement's closing balance, of `last_to_on`.
+    `waiting`: lines without a partner; `exceptions`: how many are open, and by class and age.
+    """
+
+    account: str
+    currency: str
+    balance: str
+    verified: str | None
+    begins_on: str | None
+    last_to_on: str | None
+    ran_through: str | None
+    closed_on: str | None
+    importing: str | None
+    waiting: int
+    exceptions: int
+    buckets: list[Bucket]
+
+
+class MatchDifference(msgspec.Struct, frozen=True):
+    """A match that does not agree with its lines and postings: counts and sums in minor units."""
+
+    match: str
+    expected: str
+    found: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a run would do with an account: matches to keep, exceptions to open and to close.
+
+    `through`: the last day that statements reach, None before the first. `lines`, `postings`: how many it looked at.
+    """
+
+    account: str
+    currency: str
+    through: str | None
+    lines: int
+    postings: int
+    pairs: list[Pair]
+    found: list[Leftover]
+    gone: list[str]
