@@ -6,6 +6,7 @@ They belong to the family `khata orders`, which takes them in.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
@@ -43,11 +44,23 @@ _REFUSED: Final = 3
 _MANY: Final = 1000
 _HOUR, _DAY = 3600, 86_400
 Ref = Annotated[str, Parameter(help="The order.")]
+Snapshot = Annotated[
+    Path | None, Parameter(help="A folder with another system's export; see docs/legacy-audit.md.")
+]
+Mapping = Annotated[
+    Path | None, Parameter(help="How it is read; left out, mapping.toml in that folder.")
+]
 
 
 def attach(app: App) -> None:
     """Take these commands into the family of orders."""
-    command(app, "audit", "khata orders audit", "khata orders audit --json")(audit)
+    command(
+        app,
+        "audit",
+        "khata orders audit",
+        "khata orders audit --json",
+        "khata orders audit --snapshot export/ --plan",
+    )(audit)
     command(
         app,
         "mismatches",
@@ -59,6 +72,7 @@ def attach(app: App) -> None:
         "repair",
         "khata orders repair M1001 --dry-run --reason 'Ticket 4711'",
         "khata orders repair --all --reason 'After the outage of 3 May'",
+        "khata orders repair --snapshot export/ --dry-run --reason 'The old shop closes'",
     )(repair)
     command(app, "repairs", "khata orders repairs", "khata orders repairs --order M1001")(repairs)
     command(
@@ -71,8 +85,26 @@ def attach(app: App) -> None:
 # ── what is wrong ────────────────────────────────────────────────────────────────────
 
 
-def audit(*, json: Json = False, where: Where = HERE) -> int:
-    """Look at every order now, and show all that is wrong: since when, the money, the repair."""
+def audit(
+    *,
+    snapshot: Snapshot = None,
+    mapping: Mapping = None,
+    plan: Annotated[
+        bool, Parameter(negative="", help="With --snapshot: show each repair in full.")
+    ] = False,
+    json: Json = False,
+    where: Where = HERE,
+) -> int:
+    """Look at every order now, and show all that is wrong: since when, the money, the repair.
+
+    With --snapshot the orders are those of another system, in its exported files; nothing is
+    written, and no book is needed.
+    """
+    if snapshot is not None:
+        # imported here: it builds on this page
+        from khata.edge.cli.legacy import audit_snapshot  # noqa: PLC0415
+
+        return audit_snapshot(snapshot, mapping, plan=plan, json=json)
     with opened(where) as book:
         swept = _swept(book, where)
         found = open_mismatches(book)
@@ -158,13 +190,26 @@ def repair(
     all_: Annotated[
         bool, Parameter(name="--all", negative="", help="Every order that has open mismatches.")
     ] = False,
+    snapshot: Snapshot = None,
+    mapping: Mapping = None,
     reason: Reason,
     how: How = SO,
     where: Where = HERE,
 ) -> int:
-    """Repair all that is wrong with an order; --dry-run tells the plan and writes nothing."""
-    if (order is None) != all_:
-        raise Invalid("Name an order, or say --all.", expected="an order or --all", got=order)
+    """Repair all that is wrong with an order; --dry-run tells the plan and writes nothing.
+
+    With --snapshot the customers of another system's export are taken over, and their orders
+    repaired.
+    """
+    if [order is not None, all_, snapshot is not None].count(True) != 1:
+        raise Invalid(
+            "Name an order, or say --all, or --snapshot.", expected="one of these", got=order
+        )
+    if snapshot is not None:
+        # imported here: it builds on this page
+        from khata.edge.cli.legacy import repair_snapshot  # noqa: PLC0415
+
+        return repair_snapshot(snapshot, mapping, reason, how, where)
     if how.ask is not None:
         return carry_out(where, how, RepairMismatch(order or "", reason), _show_repair)
     with opened(where) as book:
