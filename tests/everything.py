@@ -4,6 +4,8 @@ For what must hold for all commands and all tables: that each is answered alike 
 cell can be touched unnoticed, that the whole journal runs again.
 """
 
+import msgspec
+
 from khata.base.actor import SYSTEM, WORKER, actor
 from khata.domain import (
     benefits,
@@ -12,10 +14,14 @@ from khata.domain import (
     debts,
     earnings,
     escrow,
+    holds,
     inventory,
     ledger,
+    legacy,
     loans,
     marketplace,
+    mismatches,
+    orders,
     payments,
     payouts,
     sagas,
@@ -139,6 +145,9 @@ def everything(book, clock):
     keep_in_escrow(story)
     sell_on_the_market(story)
     stand_beside(story)
+    come_from_elsewhere(story)
+    order_and_pay(story)
+    put_orders_right(story)
 
 
 def people_decide(story):
@@ -441,3 +450,66 @@ def stand_beside(story):
     story.do(shadow.DefineFlow("tills"))
     story.do(shadow.SwitchFlow("tills", "shadow", "a trial"))
     story.do(shadow.Compare("tills", "till 7", "ok", "refused:amount_too_large"), WORKER)
+
+
+def order_and_pay(story):
+    """Orders that are paid by wallet and bank, brought, given back; called off; let go."""
+    story.do(orders.SetOrderPolicy(grace_days=2, release_days=1))
+    tea, cup = orders.Line(1, sku="CHAI"), orders.Line(1, title="Cup", price=bdt("3.00"))
+    story.do(inventory.DefineItem("CHAI", "Chai", bdt("4.00")))
+    story.do(inventory.ReceiveStock("CHAI", 3, bdt("7.00")))
+    part = {"wallet": EVE, "wallet_part": bdt("2.00")}
+    story.do(orders.PlaceOrder("O1", "eve", [tea, cup], "mixed", title="Chai", **part))
+    story.do(orders.ExtendGrace("O1", "2099-01-01T00:00:00Z", "she is away"), SYSTEM)
+    for sign in "ab":
+        slip = orders.ReceiptFile(sign * 64, "image/png", 900, "slip.png")
+        story.do(orders.UploadReceipt("O1", slip))
+        if sign == "a":
+            story.do(orders.RejectPayment("O1", "unreadable"))
+    story.do(orders.ApprovePayment("O1", "bank line 7"))
+    for axis, to in (("warehouse", "ready"), ("warehouse", "picked"), ("logistics", "dispatched")):
+        story.do(orders.MoveOrder("O1", axis, to))
+    story.do(orders.MoveOrder("O1", "logistics", "delivered"))
+    story.do(orders.RefundOrder("O1", "cold", bdt("1.00")))
+    story.do(orders.PlaceOrder("O2", "eve", [tea]))
+    story.do(orders.PayOrder("O2", "wallet", EVE))
+    story.do(orders.CancelOrder("O2", "not thirsty"))
+    story.do(orders.PlaceOrder("O3", "eve", [cup], "bank"))
+    story.work(3 * 86_400)
+
+
+def come_from_elsewhere(story):
+    """A customer with an order that is shown wrongly there: taken over, and repaired."""
+    adopted = orders.AdoptOrder(
+        "L1",
+        "lina",
+        bdt("20.00"),
+        "paid",
+        "picked",
+        "delivered",
+        "pending",
+        "2026-01-01T00:00:00Z",
+        "The old shop closes",
+        received=bdt("20.00"),
+    )
+    story.do(
+        legacy.TakeOver(
+            "old-shop", "lina", "BDT", [adopted], "0" * 64, "The old shop closes", bdt("5.00")
+        )
+    )
+    story.do(msgspec.structs.replace(adopted, ref="L2"))
+    story.work()
+
+
+def put_orders_right(story):
+    """Two orders that somebody tampered with: one stays so, the other one is repaired."""
+    for ref in ("O8", "O9"):
+        half = {"wallet": EVE, "wallet_part": bdt("1.00")}
+        kettle = orders.Line(1, title="Kettle", price=bdt("8.00"))
+        placed = story.do(orders.PlaceOrder(ref, "eve", [kettle], "mixed", **half))
+        story.do(holds.VoidHold(placed.hold, "by mistake"))
+    story.do(mismatches.Sweep(["O8", "O9"]))
+    found = story.book.query(mismatches.mismatches, order="O8").items[0]
+    story.do(mismatches.DismissMismatch(found.id, "she pays in cash"))
+    story.do(mismatches.RepairMismatch("O9", "a slip of the hand"))
+    story.work()

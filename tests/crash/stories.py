@@ -4,6 +4,8 @@ A story submits its commands under fixed keys and works the sagas off in between
 time in the same book, after a death, it goes on where the first one stopped.
 """
 
+from khata.base.actor import actor
+from khata.base.clock import SECOND, from_iso, to_iso
 from khata.base.money import Money
 from khata.domain import (
     benefits,
@@ -12,6 +14,8 @@ from khata.domain import (
     inventory,
     ledger,
     marketplace,
+    mismatches,
+    orders,
     payments,
     payouts,
     sagas,
@@ -24,6 +28,7 @@ from khata.engine.vault import Vault
 from tests.payers import SANDBOX
 
 ALICE = "alice/personal/BDT"
+MITU, RAFIQ = actor("finance:mitu"), actor("admin:rafiq")
 VAULT = Vault([Vault.new_key()])
 
 
@@ -283,6 +288,63 @@ def a_video_order_that_is_called_off(book, work):
     work()
 
 
+def repair(book, order, who=MITU):
+    """Ask for the repair of an order; which saga it is."""
+    asked = mismatches.RepairMismatch(order, "Ticket 4711.")
+    return book.submit(asked, key=f"repair-{order}", actor=who).result.saga
+
+
+def adopt(book, order, finance, **facts):
+    """An order that was delivered elsewhere, as it stands there."""
+    taken = orders.AdoptOrder(
+        order,
+        "alice",
+        bdt("100.00"),
+        finance,
+        "picked",
+        "delivered",
+        wallet=ALICE,
+        placed_at="2026-01-01T00:00:00Z",
+        reason="Taken over.",
+        **facts,
+    )
+    book.submit(taken, key=f"adopt-{order}")
+
+
+def an_order_that_is_shown_wrongly(book, work):
+    """The customer is told what is so."""
+    adopt(book, "M9", "paid", shown="pending")
+    repair(book, "M9")
+    work()
+
+
+def an_order_that_two_people_repair(book, work):
+    """The wallet had not paid its part: above the limit a second person agrees that it does."""
+    book.submit(setup.Set("four_eyes", {"BDT": "30.00"}), key="limit")
+    part = {"wallet_part": bdt("40.00"), "received": bdt("60.00")}
+    adopt(book, "M9", "wallet_partial", shown="delivered", **part)
+    saga = repair(book, "M9")
+    work(1)
+    agreed = sagas.ApproveSaga(saga, approved=True, reason="Right.")
+    book.submit(agreed, key="agreed", actor=RAFIQ)
+    work()
+
+
+# ── orders ───────────────────────────────────────────────────────────────────────────
+
+
+def an_order_that_nobody_pays(book, work):
+    """Its wallet part is held until the time for the transfer is over, which was extended."""
+    book.submit(inventory.DefineItem("TEA", "Tea", bdt("50.00")), key="define")
+    book.submit(inventory.ReceiveStock("TEA", 3, bdt("90.00")), key="receive")
+    lines, part = [orders.Line(2, sku="TEA")], {"wallet": ALICE, "wallet_part": bdt("30.00")}
+    wanted = orders.PlaceOrder("O7", "alice", lines, "mixed", grace_days=1, **part)
+    placed = book.submit(wanted, key="place").result
+    later = to_iso(from_iso(placed.grace_ends_at) + 3600 * SECOND)
+    book.submit(orders.ExtendGrace("O7", later, "She asked."), key="extend")
+    work()
+
+
 STORIES = (
     a_charge_that_was_done,
     a_charge_that_was_not_done,
@@ -301,6 +363,9 @@ STORIES = (
     a_sale_that_is_given_back,
     a_video_order_that_arrives,
     a_video_order_that_is_called_off,
+    an_order_that_nobody_pays,
+    an_order_that_is_shown_wrongly,
+    an_order_that_two_people_repair,
 )
 """Together they go through every saga that is built in; a test checks it."""
 
@@ -353,5 +418,7 @@ def _records(book):
     found.append(sorted((item.status, item.rider or "") for item in errands))
     given = book.query(benefits.campaigns, limit=1000).items
     found.append(sorted((item.code, item.spent, item.uses) for item in given))
+    ordered = book.query(orders.orders, limit=1000).items
+    found.append(sorted((item.finance, item.status, item.refunded) for item in ordered))
     accounts = book.query(payouts.bank_accounts, limit=1000).items
     return [*found, sorted((account.owner, account.status) for account in accounts)]

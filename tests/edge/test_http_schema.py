@@ -20,11 +20,13 @@ from khata.edge.http.hooks import hook_operations
 from khata.edge.http.inventory import stock_operations
 from khata.edge.http.loans import loan_operations
 from khata.edge.http.marketplace import marketplace_operations
+from khata.edge.http.mismatches import mismatch_operations
 from khata.edge.http.orders import order_operations
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
 from khata.edge.http.reads import read_operations
 from khata.edge.http.sagas import saga_operations
+from khata.edge.http.shadow import shadow_operations
 from khata.edge.http.squads import squad_operations
 from khata.edge.http.threads import Threads
 from khata.edge.http.writes import write_operations
@@ -59,6 +61,8 @@ NAMES = [
         *stock_operations(Settings(), Threads()),
         *squad_operations(Settings(), Threads()),
         *order_operations(Settings(), Threads()),
+        *mismatch_operations(Settings(), Threads()),
+        *shadow_operations(Settings(), Threads(), {}),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),
     ]
 ] + OTHERS

@@ -57,6 +57,7 @@ from tests.builders import (
 from tests.everything import OWN, VAULT, everything
 
 LONG_WAYS = {
+    "legacy",
     "inventory",
     "investments",
     "sagas",
@@ -73,6 +74,8 @@ LONG_WAYS = {
     "squads",
     "escrow",
     "marketplace",
+    "orders",
+    "mismatches",
     "shadow",
 }
 PAY = Transfer(ALICE, BOB, bdt("1.00"))

@@ -457,10 +457,10 @@ def test_what_is_refused(database_url):
             (RepairMismatch("M1", " "), "invalid_input"),
             (RepairMismatch("M1", "r" * 501), "invalid_input"),
             (RepairMismatch("M1", "r\x00"), "invalid_input"),
-            (DismissMismatch("mis_0", WHY), "mismatch_not_found"),
-            (DismissMismatch("mis_\x00", WHY), "invalid_input"),
-            (DismissMismatch("mis_0", ""), "invalid_input"),
-            (DismissMismatch("mis_0", "\ud800"), "invalid_input"),
+            (DismissMismatch("msm_0", WHY), "mismatch_not_found"),
+            (DismissMismatch("msm_\x00", WHY), "invalid_input"),
+            (DismissMismatch("msm_0", ""), "invalid_input"),
+            (DismissMismatch("msm_0", "\ud800"), "invalid_input"),
             (Sweep(["M2"]), "order_not_found"),
             (Sweep(["M1"] * 201), "invalid_input"),
         ):
@@ -473,7 +473,7 @@ def test_what_is_refused(database_url):
                 mismatches.mismatches,
                 mismatches.repairs,
                 mismatches.unlike,
-                lambda view: mismatches.mismatch(view, "mis_0"),
+                lambda view: mismatches.mismatch(view, "msm_0"),
                 lambda view: mismatches.repair(view, "rep_0"),
             ):
                 with pytest.raises(KhataError) as caught:

@@ -95,7 +95,7 @@ def look(
 
 def _open(book: Book, order: Order, item: Found, *, by_sweep: bool) -> Mismatch:
     mismatch = Mismatch(
-        id=book.new_id("mis"),
+        id=book.new_id("msm"),
         order=order.ref,
         watched=order.ref,
         kind=item.kind,

@@ -78,7 +78,7 @@ def attach(app: App) -> None:
     command(
         app,
         "dismiss",
-        "khata orders dismiss mis_0801 --reason 'Settled in cash, slip 12'",
+        "khata orders dismiss msm_0801 --reason 'Settled in cash, slip 12'",
     )(dismiss)
 
 
@@ -170,7 +170,7 @@ def listed(
 
 
 def dismiss(
-    mismatch: Annotated[str, Parameter(help="The mismatch, mis_….")],
+    mismatch: Annotated[str, Parameter(help="The mismatch, msm_….")],
     *,
     reason: Reason,
     how: How = SO,

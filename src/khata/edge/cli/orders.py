@@ -18,7 +18,7 @@ from khata.domain.orders import (
     RefundOrder,
     SetOrderPolicy,
 )
-from khata.edge.cli import order_receipts
+from khata.edge.cli import legacy, mismatches, order_receipts
 from khata.edge.cli.orders_shown import (
     money_of,
     show_order,
@@ -46,6 +46,8 @@ from khata.errors import Invalid
 
 app: Final = family("orders", "What customers buy: money, goods and the way between them.")
 order_receipts.attach(app)
+mismatches.attach(app)
+legacy.attach(app)
 _Ref = Annotated[str, Parameter(help="The order's reference, such as M1001.")]
 _Part = Annotated[str | None, Parameter(help="Of a mixed payment: what the wallet pays.")]
 _Days = Annotated[int | None, Parameter(help="Days for the bank transfer.")]

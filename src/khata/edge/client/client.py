@@ -35,6 +35,7 @@ from khata.edge.client.mismatch_methods import AsyncMismatchMethods, MismatchMet
 from khata.edge.client.order_methods import AsyncOrderMethods, OrderMethods
 from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
 from khata.edge.client.sale_methods import AsyncSaleMethods, SaleMethods
+from khata.edge.client.shadow_methods import AsyncShadowMethods, ShadowMethods
 from khata.edge.client.squad_methods import AsyncSquadMethods, SquadMethods
 from khata.edge.client.stock_methods import AsyncStockMethods, StockMethods
 
@@ -75,6 +76,7 @@ class Client(
     LoanMethods,
     MismatchMethods,
     StockMethods,
+    ShadowMethods,
     SquadMethods,
     OrderMethods,
     EscrowMethods,
@@ -266,6 +268,7 @@ class AsyncClient(
     AsyncLoanMethods,
     AsyncMismatchMethods,
     AsyncStockMethods,
+    AsyncShadowMethods,
     AsyncSquadMethods,
     AsyncOrderMethods,
     AsyncEscrowMethods,

@@ -42,6 +42,7 @@ from khata.edge.http.payouts import payout_operations
 from khata.edge.http.problems import DoorError, problem_reply
 from khata.edge.http.reads import read_operations
 from khata.edge.http.sagas import saga_operations
+from khata.edge.http.shadow import shadow_operations
 from khata.edge.http.special import (
     create_key_operation,
     statement_operation,
@@ -101,6 +102,7 @@ class Door:
             *squad_operations(settings, self.threads),
             *mismatch_operations(settings, self.threads),
             *order_operations(settings, self.threads, self.alerts.sound),
+            *shadow_operations(settings, self.threads, books),
             statement_operation(self.threads),
             create_key_operation(settings),
             verify_operation(self.threads, self.alerts),

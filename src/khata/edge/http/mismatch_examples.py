@@ -10,7 +10,7 @@ _ACTIONS: Final = [
     {"kind": "move", "axis": "warehouse", "to": "ready"},
 ]
 _MISMATCH: Final = {
-    "id": "mis_0c00", "order": "M1001", "kind": "wallet_part_missing", "status": "open",
+    "id": "msm_0c00", "order": "M1001", "kind": "wallet_part_missing", "status": "open",
     "customer": "alice", "currency": "BDT", "at_risk": "400.00", "age_seconds": 7200,
     "since": "2026-01-31T07:00:00.000000Z", "found_at": _AT, "found_by": "sweep",
     "repair_proposed": _ACTIONS[:1], "ended_at": None, "ended_by": None, "reason": None,

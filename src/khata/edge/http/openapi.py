@@ -172,6 +172,8 @@ _IDS: Final = {
     "allocation": "alc_0c00",
     "investment": "inv_0800",
     "order": "M1001",
+    "mismatch": "msm_0c00",
+    "repair": "rep_1000",
     "receipt": "rct_0c00",
 }
 
