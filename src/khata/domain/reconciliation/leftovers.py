@@ -81,7 +81,8 @@ def _odd(rest: Rest) -> None:
     known = holders(((key, table.posting_names[key]) for key in table.postings), wanted)
     for line in table.odd:
         keys = {key for name in table.line_names[line.key].all for key in known.get(name, ())}
-        free = [table.postings[key] for key in sorted(keys) if key in table.postings]
+        some = [table.postings[key] for key in sorted(keys) if key in table.postings]
+        free = [posting for posting in some if not table.contradict(line, posting)]
         same = [posting for posting in free if posting.amount == line.amount]
         near_ = sorted(same or free, key=lambda posting: (abs(posting.day - line.day), posting.key))
         rest.put("foreign_currency" if line.foreign else "out_of_period", line, near_[:1])
@@ -105,8 +106,9 @@ def _named(rest: Rest) -> None:
 
 def _name(rest: Rest, line: OpenLine, free: list[OpenPosting], *, alone: bool, exact: bool) -> None:
     """`exact`: only where the sign alone is wrong; those go first."""
+    free = [posting for posting in free if not rest.table.contradict(line, posting)]
     swapped = [posting for posting in free if posting.amount == -line.amount]
-    if exact:
+    if exact or not free:
         if swapped:
             rest.put("sign_swapped", line, swapped[:1])
         return

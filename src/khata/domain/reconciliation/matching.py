@@ -83,14 +83,19 @@ class Table:
             del self.postings[posting.key]
 
     def shared(self, lines: Iterable[OpenLine]) -> Iterator[tuple[str, bool]]:
-        """The names that these lines share with free postings, ours first: (name, ours)."""
-        known: dict[str, bool] = {}
+        """The names that these lines share with free postings, (name, ours): ours first, and of
+        them those that the fewest have, which say most.
+        """
+        known: dict[str, int] = {}
+        ours: set[str] = set()
         for posting in self.postings.values():
             names = self.posting_names[posting.key]
+            ours |= names.ours
             for name in names.all:
-                known[name] = known.get(name, False) or name in names.ours
+                known[name] = known.get(name, 0) + 1
         found = {name for line in lines for name in self.line_names[line.key].all if name in known}
-        yield from ((name, known[name]) for name in sorted(found, key=lambda n: (not known[n], n)))
+        for name in sorted(found, key=lambda name: (name not in ours, known[name], name)):
+            yield name, name in ours
 
 
 def match(
@@ -164,22 +169,23 @@ def _same_amount(
         if line.amount in by_amount:
             groups[line.amount].append(line)
     for amount, group in groups.items():
-        for line, posting in _nearest(group, by_amount[amount]):
+        for line, posting in _nearest(table, group, by_amount[amount]):
             if name[1] or abs(line.day - posting.day) <= _FREE_DAYS:
                 why = [_named(name), ("amount exact", _AMOUNT), _apart(line, posting)]
                 table.pair([line], [posting], "reference and amount", why)
 
 
 def _nearest(
-    lines: list[OpenLine], postings: list[OpenPosting]
+    table: Table, lines: list[OpenLine], postings: list[OpenPosting]
 ) -> Iterator[tuple[OpenLine, OpenPosting]]:
-    if len(lines) == len(postings) or len(lines) * len(postings) > _MOST_PAIRS:
+    if len(lines) * len(postings) > _MOST_PAIRS:
         yield from zip(lines, postings, strict=False)
         return
     every = sorted(
         (abs(line.day - posting.day), at, other)
         for at, line in enumerate(lines)
         for other, posting in enumerate(postings)
+        if not table.contradict(line, posting)
     )
     used_lines: set[int] = set()
     used: set[int] = set()
@@ -199,6 +205,8 @@ def _same_sum(
 ) -> None:
     """One line for several postings, or several for one; what is kept of it within the policy."""
     if len(lines) > 1 and len(postings) > 1:
+        return
+    if any(table.contradict(line, posting) for line in lines for posting in postings):
         return
     gross = sum(posting.amount for posting in postings)
     difference = gross - sum(line.amount for line in lines)
@@ -341,4 +349,5 @@ def _by_day(table: Table, terms: Terms) -> None:
         rivals = sum(other is line or other_day == day for other, other_day in found)
         if rivals == 1:
             why = [(f"sum of {len(days[day])} entries of a day", _AMOUNT + _ONLY)]
-            table.pair([line], days[day], "sum of a day", why)
+            free = sorted(days[day], key=lambda posting: posting.key)
+            table.pair([line], free, "sum of a day", why)

@@ -23,6 +23,8 @@ PATTERNS: Final = (
     r"\b(?:order|booking|sale|mission|investment)/[^\s/,;]{1,64}",
 )
 """Our own identifiers, as they stand in free texts. A book may add more by its policy."""
+_KINDS: Final = frozenset({"pay", "pyo", "rfd", "ent"})
+"""First letters of ids of which a movement has one of each."""
 _NOTHING: Final = frozenset({"", "nonref", "notprovided", "none", "null", "na", "unknown"})
 _SIGNS: Final = re.compile(r"[\W_]+")
 
@@ -98,5 +100,15 @@ def finder(patterns: tuple[str, ...]) -> Finder:
 
 
 def contradict(line: Names, posting: Names) -> bool:
-    """Whether both are named by ids of ours, and not by the same ones."""
-    return bool(line.ours and posting.ours) and line.all.isdisjoint(posting.all)
+    """Whether both are named by ids of ours, and not by the same ones: another payment for the same
+    order is another payment.
+    """
+    if not line.ours or not posting.ours:
+        return False
+    if line.all.isdisjoint(posting.all):
+        return True
+    for kind in {name[:3] for name in line.ours} & _KINDS:
+        mine = {name for name in line.ours if name.startswith(kind)}
+        if mine.isdisjoint(posting.ours) and any(name[:3] == kind for name in posting.ours):
+            return True
+    return False

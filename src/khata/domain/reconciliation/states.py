@@ -298,7 +298,8 @@ class MatchDifference(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """What a run would do with an account: matches to keep, exceptions to open and to close.
 
-    `through`: the last day that statements reach, None before the first. `lines`, `postings`: how many it looked at.
+    `through`: the last day that statements reach, None before the first. `lines`, `postings`: how
+    many it looked at.
     """
 
     account: str
