@@ -298,3 +298,36 @@ class ComparisonView(msgspec.Struct, frozen=True):
     carried_as: int | None
     event_at: str | None
     at: str
+
+
+class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that another system did. `seq`: its place among the flow's events, and with the
+    flow its name. `at`: when, ISO 8601. `command`: the same as a command of Khata's, None where
+    there is none. `outcome`: `ok`, `code` when it was refused, and fields; None for no answer.
+    """
+
+    flow: str
+    seq: int
+    reference: str
+    at: str
+    command: dict[str, Any] | None = None
+    outcome: dict[str, Any] | None = None
+
+
+class Fed(msgspec.Struct, frozen=True):
+    """What became of an event. `status`: match, mismatch; known, it was compared before; off or
+    primary, its flow is not in shadow; refused, it is no event, for the reason in `code`.
+    """
+
+    flow: str
+    seq: int
+    status: Literal["match", "mismatch", "known", "off", "primary", "refused"]
+    signature: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class EventsFed(msgspec.Struct, frozen=True):
+    """What became of events, in the order in which they came."""
+
+    events: list[Fed]

@@ -57,6 +57,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "stock": ("inventory:app", "What is kept in pieces: lots, what remains, where it went."),
     "investments": ("investments:app", "Who bought shares, for how much, and what they hold."),
     "books": ("books:books", "What the house has, owes and earned, by currency."),
+    "shadow": ("shadow:app", "Beside another system: what differs, and switching over."),
     "squads": ("squads:app", "People who buy together out of one wallet."),
     "approvals": ("approvals:app", "What waits for a second person."),
     "import": ("files:imports", "Bring operations or books in from files."),

@@ -175,6 +175,7 @@ _IDS: Final = {
     "mismatch": "msm_0c00",
     "repair": "rep_1000",
     "receipt": "rct_0c00",
+    "flow": "checkout",
 }
 
 

@@ -1,13 +1,11 @@
 """Shadow mode at work: beside another system's calls, and off its stream of events."""
 
-from khata.edge.shadowing.feeding import AT_ONCE, Event, Fed, feed, feed_all, read_event
+from khata.edge.shadowing.feeding import AT_ONCE, feed, feed_all, read_event
 from khata.edge.shadowing.figures import Flows
 from khata.edge.shadowing.inline import Health, Shadowing
 
 __all__ = [
     "AT_ONCE",
-    "Event",
-    "Fed",
     "Flows",
     "Health",
     "Shadowing",

@@ -10,14 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from khata.app import Khata, Line
 from khata.base.actor import WORKER, Actor
 from khata.base.clock import from_iso
-from khata.domain.shadow import Answer, Compared, Flow, compared_numbers, flow_record
+from khata.domain.shadow import (
+    Answer,
+    Compared,
+    Event,
+    Fed,
+    Flow,
+    compared_numbers,
+    flow_record,
+)
 from khata.edge.shadowing.answers import Ours, compared, ours_of, ours_of_error
 from khata.engine.journal import Receipt
 from khata.errors import Broken, Invalid, KeyReused, KhataError
@@ -26,33 +34,6 @@ from khata.errors.operations import FlowNotFound
 AT_ONCE: Final = 500
 _MOST_REFERENCE: Final = 200
 _MOST_NUMBER: Final = 1 << 62
-
-
-class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that another system did. `seq`: its place among the flow's events, and with the
-    flow its name. `at`: when, ISO 8601. `command`: the same as a command of Khata's, None where
-    there is none. `outcome`: `ok`, `code` when it was refused, and fields; None for no answer.
-    """
-
-    flow: str
-    seq: int
-    reference: str
-    at: str
-    command: dict[str, Any] | None = None
-    outcome: dict[str, Any] | None = None
-
-
-class Fed(msgspec.Struct, frozen=True):
-    """What became of an event. `status`: match, mismatch; known, it was compared before; off or
-    primary, its flow is not in shadow; refused, it is no event, for the reason in `code`.
-    """
-
-    flow: str
-    seq: int
-    status: Literal["match", "mismatch", "known", "off", "primary", "refused"]
-    signature: str | None = None
-    code: str | None = None
-    message: str | None = None
 
 
 class _Turn(msgspec.Struct):
@@ -85,11 +66,16 @@ def read_event(line: bytes | str) -> Event:
 
 
 def feed_all(
-    book: Khata, into: Callable[[str], Khata], events: Iterable[Event], *, actor: Actor
+    book: Khata,
+    into: Callable[[str], Khata],
+    events: Iterable[Event],
+    *,
+    actor: Actor,
+    at_once: int = AT_ONCE,
 ) -> Iterator[Fed]:
-    """What became of each of many events, in their order. Errors: as `feed`."""
+    """What became of each of many events, in their order, fed `at_once`. Errors: as `feed`."""
     waiting = iter(events)
-    while part := list(islice(waiting, AT_ONCE)):
+    while part := list(islice(waiting, at_once)):
         yield from feed(book, into, part, actor=actor)
 
 
