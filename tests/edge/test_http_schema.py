@@ -18,6 +18,7 @@ from khata.edge.http.earnings import earning_operations
 from khata.edge.http.escrow import escrow_operations
 from khata.edge.http.hooks import hook_operations
 from khata.edge.http.inventory import stock_operations
+from khata.edge.http.legacy import legacy_operations
 from khata.edge.http.loans import loan_operations
 from khata.edge.http.marketplace import marketplace_operations
 from khata.edge.http.mismatches import mismatch_operations
@@ -25,6 +26,7 @@ from khata.edge.http.orders import order_operations
 from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
 from khata.edge.http.reads import read_operations
+from khata.edge.http.reconciliation import reconciliation_operations
 from khata.edge.http.sagas import saga_operations
 from khata.edge.http.shadow import shadow_operations
 from khata.edge.http.squads import squad_operations
@@ -56,6 +58,7 @@ NAMES = [
         *benefit_operations(Settings(), Threads()),
         *escrow_operations(Settings(), Threads()),
         *marketplace_operations(Settings(), Threads()),
+        *legacy_operations(Settings(), Threads()),
         *loan_operations(Settings(), Threads()),
         *earning_operations(Settings(), Threads()),
         *stock_operations(Settings(), Threads()),
@@ -63,6 +66,7 @@ NAMES = [
         *order_operations(Settings(), Threads()),
         *mismatch_operations(Settings(), Threads()),
         *shadow_operations(Settings(), Threads(), {}),
+        *reconciliation_operations(Settings(), Threads()),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),
     ]
 ] + OTHERS

@@ -127,7 +127,7 @@ def test_csv_is_read_as_its_mapping_says():
         b'encoding = "windows-1256"\ncurrency = "EUR"\nnewest_first = true\n'
         b'debits = ["S"]\ncredits = ["H"]\nopening = "0"\nclosing = "-999.50"\n'
         b'[columns]\nbooked_on = "Tag"\namount = "Betrag"\nsign = "S/H"\ntext = ["A", "B"]\n',
-        False,
+        is_json=False,
     )
     text = (
         "Tag\tBetrag\tS/H\tA\tB\r\n02.01.26 10:00\t1.000,00\tS\tكتاب\tx\r\n01.01.26 09:00"
@@ -297,4 +297,4 @@ def test_running_balances_and_marks_are_checked_line_by_line():
 )
 def test_a_mapping_that_fits_nothing_is_refused(text):
     with pytest.raises(Invalid):
-        mapping_of(text.encode(), False)
+        mapping_of(text.encode(), is_json=False)

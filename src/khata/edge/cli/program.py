@@ -59,6 +59,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "books": ("books:books", "What the house has, owes and earned, by currency."),
     "shadow": ("shadow:app", "Beside another system: what differs, and switching over."),
     "squads": ("squads:app", "People who buy together out of one wallet."),
+    "reconcile": ("reconcile:app", "Statements of banks and providers, against the book."),
     "approvals": ("approvals:app", "What waits for a second person."),
     "import": ("files:imports", "Bring operations or books in from files."),
     "export": ("files:exports", "Write the book out, for other programs."),

@@ -26,6 +26,7 @@ from khata.edge.client.benefit_methods import AsyncBenefitMethods, BenefitMethod
 from khata.edge.client.call import Call
 from khata.edge.client.earning_methods import AsyncEarningMethods, EarningMethods
 from khata.edge.client.escrow_methods import AsyncEscrowMethods, EscrowMethods
+from khata.edge.client.legacy_methods import AsyncLegacyMethods, LegacyMethods
 from khata.edge.client.loan_methods import AsyncLoanMethods, LoanMethods
 from khata.edge.client.methods import asynchronous as _async
 from khata.edge.client.methods import each as _each
@@ -34,6 +35,10 @@ from khata.edge.client.methods import sync as _sync
 from khata.edge.client.mismatch_methods import AsyncMismatchMethods, MismatchMethods
 from khata.edge.client.order_methods import AsyncOrderMethods, OrderMethods
 from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
+from khata.edge.client.reconciliation_methods import (
+    AsyncReconciliationMethods,
+    ReconciliationMethods,
+)
 from khata.edge.client.sale_methods import AsyncSaleMethods, SaleMethods
 from khata.edge.client.shadow_methods import AsyncShadowMethods, ShadowMethods
 from khata.edge.client.squad_methods import AsyncSquadMethods, SquadMethods
@@ -74,11 +79,13 @@ class Client(
     BenefitMethods,
     EarningMethods,
     LoanMethods,
+    LegacyMethods,
     MismatchMethods,
     StockMethods,
     ShadowMethods,
     SquadMethods,
     OrderMethods,
+    ReconciliationMethods,
     EscrowMethods,
     SaleMethods,
 ):
@@ -266,11 +273,13 @@ class AsyncClient(
     AsyncBenefitMethods,
     AsyncEarningMethods,
     AsyncLoanMethods,
+    AsyncLegacyMethods,
     AsyncMismatchMethods,
     AsyncStockMethods,
     AsyncShadowMethods,
     AsyncSquadMethods,
     AsyncOrderMethods,
+    AsyncReconciliationMethods,
     AsyncEscrowMethods,
     AsyncSaleMethods,
 ):

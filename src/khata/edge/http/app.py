@@ -30,6 +30,7 @@ from khata.edge.http.escrow import escrow_operations
 from khata.edge.http.guard import Guard
 from khata.edge.http.hooks import hook_operations
 from khata.edge.http.inventory import stock_operations
+from khata.edge.http.legacy import legacy_operations
 from khata.edge.http.loans import loan_operations
 from khata.edge.http.marketplace import marketplace_operations
 from khata.edge.http.metrics import Metrics
@@ -41,6 +42,7 @@ from khata.edge.http.payments import payment_operations
 from khata.edge.http.payouts import payout_operations
 from khata.edge.http.problems import DoorError, problem_reply
 from khata.edge.http.reads import read_operations
+from khata.edge.http.reconciliation import reconciliation_operations
 from khata.edge.http.sagas import saga_operations
 from khata.edge.http.shadow import shadow_operations
 from khata.edge.http.special import (
@@ -101,8 +103,10 @@ class Door:
             *stock_operations(settings, self.threads),
             *squad_operations(settings, self.threads),
             *mismatch_operations(settings, self.threads),
+            *legacy_operations(settings, self.threads),
             *order_operations(settings, self.threads, self.alerts.sound),
             *shadow_operations(settings, self.threads, books),
+            *reconciliation_operations(settings, self.threads),
             statement_operation(self.threads),
             create_key_operation(settings),
             verify_operation(self.threads, self.alerts),

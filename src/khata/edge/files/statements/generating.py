@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from khata.base.clock import from_iso, to_iso
-from khata.base.money import MAX_MINOR, to_text
+from khata.base.money import MAX_MINOR, to_minor, to_text
 from khata.domain.ledger import account_ref, entry_id
 from khata.edge.files.statements.neutral import BankLine, BankStatement
 from khata.engine.accounts import Entry, Posting
@@ -65,12 +65,14 @@ def make_sample(
     number: str = "1",
     since: str | None = None,
     until: str | None = None,
+    opening: str | None = None,
     defects: Sequence[Defect] = (),
     seed: int = 1,
 ) -> Sample:
     """The statement of a house account, `since` and `until` ISO days, the last one included.
 
-    The same book and arguments make the same statement. Errors: `AccountNotFound`; `Invalid` for
+    `opening`: where the statement before it ended, when that was spoiled; else the book's. The same
+    book and arguments make the same statement. Errors: `AccountNotFound`; `Invalid` for
     more defects than lines, or none at all.
     """
     found = account_ref(view, account, currency)
@@ -82,10 +84,12 @@ def make_sample(
             got=len(rows),
         )
     exponent = found.exponent
-    opening = rows[0].balance_after - rows[0].amount
+    begins = rows[0].balance_after - rows[0].amount
+    if opening is not None:
+        begins = to_minor(opening, exponent)
     lines = _lines(rows, exponent)
     spoiled, planted = _spoil(lines, defects, random.Random(seed), exponent)  # noqa: S311 - chosen, not secret
-    closing = opening + sum(_minor(line) for line in spoiled)
+    closing = begins + sum(_minor(line) for line in spoiled)
     statement = BankStatement(
         "csv",
         account,
@@ -93,7 +97,7 @@ def make_sample(
         number,
         since or spoiled[0].booked_on,
         until or max(line.booked_on for line in lines),
-        to_text(opening, exponent),
+        to_text(begins, exponent),
         to_text(closing, exponent),
         spoiled,
     )

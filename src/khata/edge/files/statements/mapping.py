@@ -80,10 +80,10 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_mapping(path: Path) -> Mapping:
     """A mapping from its file. Errors: `Invalid`; `OSError`."""
-    return mapping_of(path.read_bytes(), path.suffix == ".json")
+    return mapping_of(path.read_bytes(), is_json=path.suffix == ".json")
 
 
-def mapping_of(raw: bytes, is_json: bool) -> Mapping:
+def mapping_of(raw: bytes, *, is_json: bool) -> Mapping:
     """A mapping from its text. Errors: `Invalid`, saying what does not fit."""
     if len(raw) > _MOST_BYTES:
         raise Invalid("The mapping is too long.", expected=_MOST_BYTES, got=len(raw))
