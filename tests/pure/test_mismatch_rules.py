@@ -1,9 +1,13 @@
 """What is wrong with an order, and the one repair of it: the rule table, case by case."""
 
+from pathlib import Path
+
 from msgspec.structs import replace
 
 from khata.base.clock import DAY, SECOND
-from khata.domain.mismatches import RULES, after, derived, found, plan_of
+from khata.domain.mismatches import RULES, Mismatch, after, derived, found, plan_of
+from khata.domain.mismatches.finding import is_news
+from khata.domain.mismatches.rules import ORDER
 from khata.domain.orders import Standing
 
 NOW = 1_000 * DAY
@@ -125,3 +129,48 @@ def test_a_wallet_part_that_does_not_make_it_paid_waits_under_a_hold():
 def test_what_is_not_wrong_is_left_alone():
     """A wrong status alone sends no order on to the warehouse."""
     assert seen(standing(shown="pending")) == (["status_differs"], [("sync_shown", "confirmed")])
+
+
+def test_the_documents_have_the_rule_table():
+    """Row by row, in the order of the table, and every action is explained."""
+    page = (Path(__file__).parents[2] / "docs" / "mismatches.md").read_text(encoding="utf-8")
+    rows = [f"| `{r.kind}` | {r.says} | {', '.join(f'`{a}`' for a in r.actions)} |" for r in RULES]
+    assert "\n".join(rows) in page
+    for action in ORDER:
+        assert f"| `{action}` | " in page
+
+
+def test_a_look_writes_only_what_is_new():
+    """A dismissed mismatch comes back when more is at risk, and not before."""
+    (item,) = found(PARTIAL, NOW)
+    known = Mismatch(
+        id="msm_0",
+        order="M1",
+        watched="M1",
+        kind=item.kind,
+        status="dismissed",
+        customer="alice",
+        unit="BDT",
+        exponent=2,
+        at_risk=item.at_risk,
+        actions=[],
+        since=0,
+        found_at=0,
+        by_sweep=False,
+        ended_at=0,
+        ended_by="finance:sumi",
+        reason="He knows.",
+        repair=None,
+    )
+    for status, at_risk, news in (
+        ("dismissed", 40_00, False),
+        ("dismissed", 50_00, False),
+        ("dismissed", 39_99, True),
+        ("open", 40_00, True),
+    ):
+        assert is_news([item], [replace(known, status=status, at_risk=at_risk)]) is news
+    same = replace(known, status="open", actions=item.actions)
+    assert not is_news([item], [same])
+    assert is_news([], [same])
+    assert is_news([item], [])
+    assert not is_news([], [])
