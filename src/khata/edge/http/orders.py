@@ -91,7 +91,7 @@ _WRITES: Final[tuple[tuple[str, Any, str, int, str, Any], ...]] = (
     (f"{_O}/reject-payment", RejectPayment, "rejectPayment", 200, "write",
      {"reason": "No such transfer."}),
     (f"{_O}/extend-grace", ExtendGrace, "extendGrace", 200, "write",
-     {"until": "2099-02-05T09:00:00Z", **_WHY}),
+     {"until": "2026-02-05T18:00:00+06:00", **_WHY}),
     (f"{_O}/move", MoveOrder, "moveOrder", 200, "write", {"axis": "warehouse", "to": "ready"}),
     (f"{_O}/cancel", CancelOrder, "cancelOrder", 200, "write", _WHY),
     (f"{_O}/refund", RefundOrder, "refundOrder", 200, "write",
