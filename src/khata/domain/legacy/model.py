@@ -167,3 +167,16 @@ class TakeoverState(msgspec.Struct, frozen=True):
     by: str
     reason: str
     at: str
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What was taken over, or would be. `report`: what was wrong, and its repair. `adopted`: how
+    many orders came now. `sagas`: the repairs that are under way. `waiting`: orders whose repair
+    is not done yet; `failed`: those whose repair came to nothing, and why.
+    """
+
+    report: AuditReport
+    adopted: int
+    sagas: list[str]
+    waiting: list[str] = []
+    failed: dict[str, str] = {}

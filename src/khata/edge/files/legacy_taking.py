@@ -20,10 +20,10 @@ from khata.base.money import Money, to_minor, to_text
 from khata.domain import legacy, mismatches, wallets
 from khata.domain.legacy import (
     AuditedOrder,
-    AuditReport,
     LegacyOrder,
     LegacyWallet,
     Snapshot,
+    Taken,
     TakeOver,
 )
 from khata.domain.mismatches import MismatchState, PlanState, RepairMismatch
@@ -32,19 +32,6 @@ from khata.errors.operations import RepairRefused, SnapshotRefused
 
 _PLAIN: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _MANY: Final = 1000
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """What was taken over, or would be. `report`: what was wrong, and its repair. `adopted`: how
-    many orders came now. `sagas`: the repairs that are under way. `waiting`, `failed`: orders
-    whose repair waits for a second person, or came to nothing and why.
-    """
-
-    report: AuditReport
-    adopted: int
-    sagas: list[str]
-    waiting: list[str] = []
-    failed: dict[str, str] = {}
 
 
 def command_for(
