@@ -7,7 +7,9 @@ cell can be touched unnoticed, that the whole journal runs again.
 import msgspec
 
 from khata.base.actor import SYSTEM, WORKER, actor
+from khata.base.clock import to_iso
 from khata.domain import (
+    access,
     benefits,
     bookings,
     commissions,
@@ -27,6 +29,7 @@ from khata.domain import (
     sagas,
     setup,
     shadow,
+    solvency,
     squads,
     trust,
     wallets,
@@ -35,6 +38,7 @@ from khata.domain import (
 from khata.domain.payments import ProviderEvent
 from khata.domain.webhooks.rules import delivery_id
 from khata.edge.sealing import sealed_bank_account
+from khata.edge.working import solvency as counting
 from khata.engine.sagas import NOTHING, Approval, Call, Local, Saga, Wait
 from khata.engine.sagas.commands import Release, Renew
 from khata.engine.sagas.worker import Worker
@@ -110,6 +114,11 @@ class Story:
         self._clock = clock
         self._callers = {"providers": ScriptedCaller(answer), "world": ScriptedCaller()}
 
+    @property
+    def now(self):
+        """What the clock says."""
+        return self._clock()
+
     def do(self, command, who=RAFIQ):
         """Its result."""
         return self.book.submit(command, actor=who).result
@@ -148,6 +157,7 @@ def everything(book, clock):
     come_from_elsewhere(story)
     order_and_pay(story)
     put_orders_right(story)
+    stay_solvent(story)
 
 
 def people_decide(story):
@@ -513,3 +523,17 @@ def put_orders_right(story):
     story.do(mismatches.DismissMismatch(found.id, "she pays in cash"))
     story.do(mismatches.RepairMismatch("O9", "a slip of the hand"))
     story.work()
+
+
+def stay_solvent(story):
+    """A balance that was counted, a check, a proof, a brake that two people lift."""
+    counted = solvency.VerifyBalance("cash/main", bdt("1.00"), to_iso(story.now), "Counted.")
+    story.do(counted, MITU)
+    counting.check(story.book, None, "admin:rafiq")
+    counting.publish(story.book, "BDT", "admin:rafiq")
+    story.do(payouts.ApplyBrake("BDT", "looking"))
+    lift = {"kind": "payouts.lift_brake", "currency": "BDT", "reason": "looked"}
+    asked = story.do(access.RequestApproval(lift, "fine")).request
+    story.do(access.Approve(asked), MITU)
+    story.do(setup.SetSchedule(solvency="03:30"))
+    story.do(setup.FinishSlot("solvency", story.now), WORKER)

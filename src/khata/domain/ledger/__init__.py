@@ -62,6 +62,13 @@ from khata.domain.ledger.queries import (
     trial_balance,
     wallet_ref,
 )
+from khata.domain.ledger.reports import (
+    BalanceSheet,
+    IncomeStatement,
+    ReportLine,
+    balance_sheet,
+    income_statement,
+)
 from khata.domain.ledger.rules import limit_views, share
 
 __all__ = [
@@ -69,11 +76,13 @@ __all__ = [
     "VERBS",
     "AccountState",
     "AccountView",
+    "BalanceSheet",
     "Books",
     "CloseAccount",
     "EntryStatus",
     "EntryView",
     "FreezeAccount",
+    "IncomeStatement",
     "LegIn",
     "LegView",
     "LimitView",
@@ -81,6 +90,7 @@ __all__ = [
     "MovedLeg",
     "OpenAccount",
     "PostEntry",
+    "ReportLine",
     "Reverse",
     "Reversed",
     "SetLimits",
@@ -91,6 +101,7 @@ __all__ = [
     "account_ref",
     "accounts",
     "balance_after",
+    "balance_sheet",
     "books",
     "check_four_eyes",
     "check_owner",
@@ -106,6 +117,7 @@ __all__ = [
     "entry_name",
     "held_now",
     "house_account",
+    "income_statement",
     "limit_views",
     "metadata_of",
     "minor_of",

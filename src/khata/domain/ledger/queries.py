@@ -291,15 +291,21 @@ def trial_balance(view: View, at: Instant | None = None) -> list[TrialLine]:
     ]
 
 
-def sums(view: View, at: Instant | None = None) -> list[tuple[str, int, Kind, str, int]]:
+def sums(
+    view: View, at: Instant | None = None, *, alone: Iterable[str] = ()
+) -> list[tuple[str, int, Kind, str, int]]:
     """(unit, exponent, kind, first word of the code, plain sum of the balances) at an instant.
+
+    `alone`: first words whose accounts are not summed up; each then has its whole code.
 
     Errors: `NotYours` for owners.
     """
     view.check_owner(None)
     of = ACCOUNTS.c
     balance, opened = _balance_at(view, at)
-    word = sa.case(*[(sa.func.substr(of.code, 1, len(w) + 1) == f"{w}/", w) for w in ROOTS])
+    own = frozenset(alone)
+    begins = {w: sa.func.substr(of.code, 1, len(w) + 1) == f"{w}/" for w in ROOTS}
+    word = sa.case(*((is_it, of.code if w in own else w) for w, is_it in begins.items()))
     each = (
         sa.select(
             of.unit,

@@ -16,6 +16,7 @@ from khata.domain.payouts.braking import (
     BrakeLifted,
     LiftBrake,
     brake,
+    is_braked,
 )
 from khata.domain.payouts.commands import (
     CompletePayout,
@@ -91,6 +92,7 @@ __all__ = [
     "brakes",
     "checked_number",
     "count_of_accounts",
+    "is_braked",
     "mask_of",
     "mask_of_name",
     "payout",

@@ -96,6 +96,11 @@ def brake(book: Book, currency: str, reason: str, by: str) -> Brake:
     return Brake(currency, **on[currency])
 
 
+def is_braked(book: Book, currency: str) -> bool:
+    """Whether payouts in a currency are braked."""
+    return currency in setting(book, BRAKE)
+
+
 def check_unbraked(book: Book, currency: str) -> None:
     """Errors: `PayoutsBraked`, which tells staff why, and owners only that it is so."""
     on = setting(book, BRAKE).get(currency)

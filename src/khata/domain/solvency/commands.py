@@ -147,8 +147,8 @@ def record_solvency(book: Book, command: RecordSolvency) -> Checked:
         )
         made.append(rules.check_view(book.add(check)))
         if reason is not None:
-            brake = payouts.brake(book, figure.currency, reason, "check of solvency")
-            if brake.at == to_iso(book.now):
+            if not payouts.is_braked(book, figure.currency):
+                payouts.brake(book, figure.currency, reason, "check of solvency")
                 braked.append(figure.currency)
             _announce(book, figure, reason)
     return Checked(made, braked)

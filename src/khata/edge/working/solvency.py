@@ -148,6 +148,11 @@ class Trees:
             while len(self._known) > _MOST_TREES:
                 self._known.popitem(last=False)
 
+    def forget(self) -> None:
+        """Build them anew when they are asked for."""
+        with self._lock:
+            self._known.clear()
+
     def of(self, book: Khata, root: str) -> Tree:
         """The tree of a root. Who asks meanwhile waits. Errors: those of `solvency.tree_of`."""
         name = (book.scope, root)
