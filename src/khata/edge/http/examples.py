@@ -10,8 +10,10 @@ import msgspec
 from khata.base.paging import Page
 from khata.domain.earnings import EarningPolicy
 from khata.edge.client.answers import Receipt
+from khata.edge.http.legacy_examples import LEGACY_EXAMPLES
 from khata.edge.http.mismatch_examples import MISMATCH_EXAMPLES
 from khata.edge.http.order_examples import ORDER_EXAMPLES
+from khata.edge.http.reconciliation_examples import RECONCILIATION_EXAMPLES
 from khata.edge.http.shadow_examples import SHADOW_EXAMPLES
 
 _AT: Final = "2026-01-31T09:00:00.000000Z"
@@ -423,7 +425,9 @@ EXAMPLES: Final[dict[str, Any]] = {
                    "lines": [{**_PAYOUT, "batch": "bat_1000", "line": 0}]},
     **ORDER_EXAMPLES,
     **MISMATCH_EXAMPLES,
+    **LEGACY_EXAMPLES,
     **SHADOW_EXAMPLES,
+    **RECONCILIATION_EXAMPLES,
     "Health": {"status": "ok"},
     "Ready": {"status": "ok", "books": {"main": 2}},
 }  # fmt: skip
