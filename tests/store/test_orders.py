@@ -1,5 +1,6 @@
 """Orders: every way to pay, bring, call off and give back; what is refused; who may what."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -7,7 +8,7 @@ import pytest
 
 from khata import Khata, KhataError, Money, actor
 from khata.base.clock import SECOND, to_iso
-from khata.domain import holds, inventory, orders, proofs, setup
+from khata.domain import access, holds, inventory, ledger, orders, proofs, setup
 from khata.domain.orders import (
     CancelOrder,
     ExtendGrace,
@@ -45,6 +46,7 @@ from tests.orderers import (
     WAREHOUSE,
     a_house,
 )
+from tests.store.test_queries_plans import plans_of
 
 BANK, HELD = "bank/main", "escrow/order/M1"
 MIXED = {"pay": "mixed", "wallet_part": bdt("30.00")}
@@ -434,6 +436,12 @@ def test_two_at_once_and_a_second_person(database_url):
         house.upload("M2", "b")
         small = orders.ApprovePayment("M2", "x")
         assert refused(book, small, actor=FINANCE).code == "approval_required"
+        asked = access.RequestApproval({"kind": "orders.approve_payment", **ASKED}, "it came")
+        house.do(access.Approve(house.do(asked, FINANCE).request), ADMIN)
+        assert house.axes("M2")[0] == "paid"
+
+
+ASKED = {"order": "M2", "evidence": "x"}
 
 
 def _attempt(house, who):
@@ -488,6 +496,41 @@ def test_how_orders_stand_is_read_in_pages(database_url):
         house.approve()  # what is not held any more is taken as it is
         assert (house.axes()[0], house.wallet()[0]) == ("paid", "986.00")
         house.is_sound()
+
+
+def test_lists_are_read_through_indexes(database_url):
+    """However many orders there are, no query walks over all of them."""
+    with a_house(database_url) as house:
+        house.place()
+        asks = {
+            "customer": lambda view: orders.orders(view, customer="alice"),
+            "seller": lambda view: orders.orders(view, seller="sami"),
+            "status": lambda view: orders.orders(view, status="pending"),
+            "finance": lambda view: orders.orders(view, finance="paid"),
+            "all": orders.orders,
+            "open": lambda view: orders.refs(view, open_only=True),
+            "history": lambda view: orders.history(view, "M1"),
+            "receipts": lambda view: orders.receipts(view, "M1"),
+            "overdue": orders.overdue,
+        }
+        for name, ask in asks.items():
+            for plan in plans_of(house.book, ask):
+                walked = re.findall(r"(?:SCAN|Seq Scan on) (order\w+)(?! USING)", plan)
+                assert not walked, (name, plan)
+
+
+def test_what_is_posted_past_the_orders_is_named(database_url):
+    """On what reserved stock costs, and on the account of an order that is not paid yet."""
+    with a_house(database_url) as house:
+        house.place(lines=[TEA], pay="bank")
+        for code in (RESERVED, HELD):
+            legs = [ledger.LegIn(code, credit=bdt("1.00")), ledger.LegIn(BANK, debit=bdt("1.00"))]
+            house.do(ledger.PostEntry(legs, "adjustment"))
+        found = discrepancies(house.book)
+        assert [item.where for item in found if item.check == "orders"] == [
+            f"accounts {RESERVED} BDT",
+            "orders ref=M1 money",
+        ]
 
 
 def test_the_journal_runs_again(database_url, tmp_path):

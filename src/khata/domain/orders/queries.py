@@ -179,11 +179,13 @@ def overdue(view: View, *, axis: str | None = None, limit: int = 100) -> list[Or
     for name, seconds in policy(view).sla.items():
         on, _, state = name.partition(".")
         if axis in (None, on):
-            found += [_late(view, item, on, seconds) for item in _waiting(view, on, state, seconds)]
+            late = _waiting(view, on, state, seconds, limit)
+            found += [_late(view, item, on, seconds) for item in late]
     return sorted(found, key=lambda item: (-item.seconds, item.order, item.axis))[:limit]
 
 
-def _waiting(view: View, axis: str, state: str, seconds: int) -> list[Order]:
+def _waiting(view: View, axis: str, state: str, seconds: int, limit: int) -> list[Order]:
+    """Those that stand so for longer than that, the longest first."""
     of = _ORDERS.c
     query = select(view, Order).where(
         of[axis] == state,
@@ -193,7 +195,7 @@ def _waiting(view: View, axis: str, state: str, seconds: int) -> list[Order]:
         query = query.where(of.finance.in_(rules.FUNDED))
     if (axis, state) == ("logistics", "waiting"):
         query = query.where(of.warehouse == "picked")
-    return records(view, Order, query)
+    return records(view, Order, query.order_by(of[f"{axis}_since"], of.ref).limit(limit))
 
 
 def _late(view: View, item: Order, axis: str, seconds: int) -> OrderLate:
