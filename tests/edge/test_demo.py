@@ -42,7 +42,7 @@ def test_the_demo_can_be_played_again(database_url):
     """A second day gets a book of its own."""
     codes = [khata("demo", "--fast", url=database_url).code for _ in range(2)]
     found = khata("wallets", "list", "--book", "demo-2", "--json", url=database_url)
-    assert (codes, len(found.lines())) == ([0, 0], 10)
+    assert (codes, len(found.lines())) == ([0, 0], 11)
 
 
 def test_the_demo_does_not_hide_a_corruption(tmp_path):

@@ -18,6 +18,7 @@ from khata.app import Khata
 from khata.edge.cli.demo.evening import play_evening
 from khata.edge.cli.demo.market import play_market
 from khata.edge.cli.demo.morning import NADIA, play_morning
+from khata.edge.cli.demo.old_shop import play_old_shop
 from khata.edge.cli.demo.outside import play_outside
 from khata.edge.cli.demo.proof import play_proof
 from khata.edge.cli.demo.stage import Stage, StoryClock
@@ -62,6 +63,7 @@ def demo(
         play_evening(stage)
         play_outside(stage)
         play_market(stage)
+        play_old_shop(stage)
         play_proof(stage)
         _close_curtain(stage, database)
         return DONE if stage.went_well else FAILED

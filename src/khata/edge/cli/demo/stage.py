@@ -177,7 +177,7 @@ def _has_changed(before: AccountView | None, item: AccountView) -> bool:
 
 
 def _cells(before: AccountView | None, item: AccountView, *, with_holds: bool) -> list[str | Text]:
-    was = before.balance if before else str(Decimal(item.balance) * 0)
+    was = before.balance if before else str(abs(Decimal(item.balance)) * 0)
     change = Decimal(item.balance) - Decimal(was)
     shown = Text("·", style="dim")
     if change:
