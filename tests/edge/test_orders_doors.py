@@ -1,7 +1,10 @@
 """Orders through the doors: HTTP with its client and uploads, the command line."""
 
 import json
+import shlex
 import time
+from errno import ENOSPC
+from unittest.mock import Mock
 
 import pytest
 from joserfc import jwt
@@ -9,6 +12,7 @@ from joserfc.jwk import ECKey
 
 from khata import Khata, Money
 from khata.base.clock import SECOND, to_iso
+from khata.domain import ledger, orders
 from khata.domain.orders import AdoptOrder, Line
 from khata.edge.client import Client
 from khata.engine.verify import verify
@@ -16,6 +20,7 @@ from khata.errors import InvalidTransition, KeyReused, NotYours, RoleRequired
 from khata.errors.operations import OrderNotFound, ReceiptNotFound, ReceiptRefused
 from tests.edge.command_line import ALICE, a_book, balance, khata
 from tests.edge.serving import Asks, serving_sqlite
+from tests.pure.test_orders_page import PAGE, rows_below
 from tests.slips import SLIPS, a_jpeg, a_pdf, a_png
 
 KEY = ECKey.generate_key("P-256", {"kid": "ec"})
@@ -23,6 +28,7 @@ CLAIMS = {"iss": "https://id.example", "aud": "khata"}
 NAME = "رسید\u200cبانکی ۱۴۰۵.pdf"
 TITLE = "قالی دستباف کاشان"
 MOST = 4096
+ACCOUNTS = ("bank/main", "escrow/order/M1001")
 
 
 def taka(amount):
@@ -260,6 +266,46 @@ def test_a_mixed_payment_on_the_command_line(url, tmp_path):
     listed = khata("orders", "list", "--customer", "alice", "--json", url=url).lines()
     assert [item["ref"] for item in listed] == ["M1001"]
     assert khata("verify", url=url).code == 0
+
+
+def test_the_worked_example_of_the_page(url, tmp_path, monkeypatch):
+    """Its commands, and after each of them what its table says of wallet, bank and escrow."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slip.pdf").write_bytes(a_pdf())
+    block = PAGE.split("**A mixed payment.**")[1].split("```")[1].replace("\\\n", " ")
+    commands = [shlex.split(line)[2:] for line in block.splitlines() if line.startswith("$ ")]
+    columns = [
+        "after",
+        "wallet: balance, available",
+        "`bank/main`",
+        "`escrow/order/M1001`",
+        "finance",
+    ]
+    for words, row in zip([(), *commands], rows_below(columns), strict=True):
+        if words:
+            assert khata(*words, url=url).code == 0
+        wallet = khata("wallets", "show", ALICE, "--json", url=url).json()
+        with Khata.open(url) as book:
+            trial = {line.code: line for line in book.query(ledger.trial_balance)}
+            found = {order.finance for order in book.query(orders.orders).items}
+        sums = [trial[code].balance if code in trial else "0.00" for code in ACCOUNTS]
+        stands = [f"{wallet['balance']}, {wallet['available']}", *sums]
+        assert [*stands, "".join(f"`{name}`" for name in found)] == row[1:]
+
+
+def test_on_a_full_disk_nothing_happens(url, tmp_path, monkeypatch):
+    """The order waits for its receipt as before; once there is room, the same again works."""
+    place = ("orders", "place", "M4", "alice", "--line", "Cup=50.00", "--currency", "BDT")
+    assert khata(*place, "--pay", "bank", url=url).code == 0
+    slip = tmp_path / "slip.png"
+    slip.write_bytes(a_png())
+    upload = ("orders", "receipt", "M4", str(slip), "--key", "slip")
+    with monkeypatch.context() as patch:
+        patch.setattr("khata.edge.receipts.store._sync", Mock(side_effect=OSError(ENOSPC, "full")))
+        full = khata(*upload, url=url)
+    assert (full.code, "storage_full" in full.err) == (7, True)
+    assert khata("orders", "show", "M4", "--json", url=url).json()["receipt"] is None
+    assert khata(*upload, url=url).code == 0
 
 
 def test_the_rest_on_the_command_line(url, tmp_path):
