@@ -26,6 +26,7 @@ from khata.domain import (
     orders,
     payments,
     payouts,
+    reconciliation,
     sagas,
     setup,
     shadow,
@@ -38,6 +39,7 @@ from khata.domain import (
 from khata.domain.payments import ProviderEvent
 from khata.domain.webhooks.rules import delivery_id
 from khata.edge.sealing import sealed_bank_account
+from khata.edge.working import reconciling
 from khata.edge.working import solvency as counting
 from khata.engine.sagas import NOTHING, Approval, Call, Local, Saga, Wait
 from khata.engine.sagas.commands import Release, Renew
@@ -157,6 +159,7 @@ def everything(book, clock):
     come_from_elsewhere(story)
     order_and_pay(story)
     put_orders_right(story)
+    reconcile_the_bank(story)
     stay_solvent(story)
 
 
@@ -537,3 +540,34 @@ def stay_solvent(story):
     story.do(access.Approve(asked), MITU)
     story.do(setup.SetSchedule(solvency="03:30"))
     story.do(setup.FinishSlot("solvency", story.now), WORKER)
+
+
+def reconcile_the_bank(story):
+    """Statements that come at once, in two parts and not at all; matched, explained, closed."""
+    bank, day = "bank/reconciled", to_iso(story.book.clock())[:10]
+    story.do(ledger.OpenAccount(bank, "BDT"))
+    legs = [ledger.LegIn(bank, debit=bdt("5.00")), ledger.LegIn("cash/main", credit=bdt("5.00"))]
+    for name in ("pay_0001", "pay_0002"):
+        made = story.do(ledger.PostEntry(legs, "opening", name)).id
+    line = reconciliation.LineIn
+    lines = [line("5.00", day, text="pay_0001"), line("-1.00", day, text="x"), line("4.00", day)]
+    head = (bank, "BDT", "1", day, day, "0.00", "8.00", "0" * 64)
+    gone = story.do(reconciliation.ImportStatement(*head, lines[:1], 3)).id
+    story.do(reconciliation.DiscardImport(gone, "another file"))
+    kept = story.do(reconciliation.ImportStatement(*head, lines[:1], 3)).id
+    story.do(reconciliation.ImportLines(kept, 2, lines[1:]))
+    odd = [legs[0], ledger.LegIn("receivable/dhaar/eve", credit=bdt("5.00"))]
+    by_mistake = story.do(ledger.PostEntry(odd, "opening")).id
+    story.work(2 * 86_400)
+    reconciling.run(story.book)
+    story.do(ledger.Reverse(by_mistake, "a slip"))
+    story.do(reconciliation.Adjust(f"{kept}/2", "charges"))
+    by_hand = reconciliation.MatchLines([f"{kept}/3"], [made], "less a taka", "expense/x")
+    story.do(reconciliation.Unmatch(story.do(by_hand).id, "more than a taka"))
+    reconciling.run(story.book)
+    found = story.book.query(reconciliation.exceptions).items
+    story.do(reconciliation.ResolveException(found[0].id, "agreed"))
+    period = story.do(reconciliation.ClosePeriod(bank, "BDT", day, "over", carry=True)).id
+    reopen = {"kind": "reconciliation.reopen_period", "period": period, "reason": "a slip"}
+    asked = story.do(access.RequestApproval(reopen, "please"), MITU).request
+    story.do(access.Approve(asked))

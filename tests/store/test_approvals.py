@@ -197,6 +197,14 @@ ROLES_OF = {
     "legacy.take_over": SHOP,
     "investments.start": {*TILL, "owner"},
     "investments.cancel": TILL,
+    **{
+        f"reconciliation.{verb}": TILL
+        for verb in ("import_statement", "import_lines", "discard_import", "match", "unmatch")
+    },
+    "reconciliation.adjust": TILL,
+    "reconciliation.resolve": TILL,
+    "reconciliation.close_period": {"admin", "finance"},
+    "reconciliation.reopen_period": {"admin", "finance"},
     "shadow.define": ADMIN_ONLY,
     "shadow.switch": MONEY,
 }
@@ -207,6 +215,10 @@ WITHIN = {
     "payments.tell",
     "payouts.tell",
     "payouts.reseal",
+    *(
+        f"reconciliation.record_{what}"
+        for what in ("matches", "exceptions", "discrepancies", "run")
+    ),
     "shadow.compare",
 }
 """Verbs of Khata's own workers, which no door offers."""

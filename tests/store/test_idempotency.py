@@ -86,6 +86,7 @@ LONG_WAYS = {
     "orders",
     "mismatches",
     "shadow",
+    "reconciliation",
 }
 PAY = Transfer(ALICE, BOB, bdt("1.00"))
 CREDIT = {"kind": "wallets.credit", "wallet": ALICE, "amount": {"amount": "3", "currency": "BDT"}}

@@ -462,7 +462,7 @@ def test_what_is_refused(database_url):
             (DismissMismatch("msm_0", ""), "invalid_input"),
             (DismissMismatch("msm_0", "\ud800"), "invalid_input"),
             (Sweep(["M2"]), "order_not_found"),
-            (Sweep(["M1"] * 201), "invalid_input"),
+            (Sweep(["M1"] * 1001), "invalid_input"),
         ):
             assert refused(book, command).code == code, command
         for who in (owner("alice"), SUPPORT):

@@ -31,7 +31,7 @@ from khata.errors import ApprovalRequired, Invalid, InvalidTransition
 from khata.errors.operations import MismatchNotFound, OrderNotFound, RepairRefused
 
 VERBS: Final = Verbs()
-_MOST_LOOKED_AT: Final = 200
+_MOST_LOOKED_AT: Final = 1000
 ALONE, OF_TWO = "order_repair", "order_repair_of_two"
 """The sagas by which an order is repaired: without, and with a second person."""
 
@@ -39,7 +39,7 @@ ALONE, OF_TWO = "order_repair", "order_repair_of_two"
 class Sweep(Command, frozen=True, tag="mismatches.sweep"):
     """Look at orders: what is wrong with them is written down, what no longer is is ended.
 
-    `orders`: their refs, at most 200; `mismatches.unlike` lists those that are worth a look.
+    `orders`: their refs, at most 1000; `mismatches.unlike` lists those that are worth a look.
     """
 
     orders: list[str]
@@ -61,7 +61,7 @@ class RepairMismatch(Command, frozen=True, tag="mismatches.repair"):
 
 @VERBS.handles(Sweep, roles=("admin", "finance", "service"))
 def sweep(book: Book, command: Sweep) -> Swept:
-    """Errors: `OrderNotFound`; `Invalid` for more than 200 orders."""
+    """Errors: `OrderNotFound`; `Invalid` for more than 1000 orders."""
     if len(command.orders) > _MOST_LOOKED_AT:
         raise Invalid(
             f"At most {_MOST_LOOKED_AT} orders are looked at in one go.",

@@ -210,6 +210,8 @@ def repair(
         from khata.edge.cli.legacy import repair_snapshot  # noqa: PLC0415
 
         return repair_snapshot(snapshot, mapping, reason, how, where)
+    if how.ask is not None and order is None:
+        raise Invalid("Ask for one repair at a time.", expected="an order", got="--all")
     if how.ask is not None:
         return carry_out(where, how, RepairMismatch(order or "", reason), _show_repair)
     with opened(where) as book:

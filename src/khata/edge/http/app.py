@@ -50,6 +50,7 @@ from khata.edge.http.special import (
     statement_operation,
     verify_operation,
 )
+from khata.edge.http.solvency import solvency_operations
 from khata.edge.http.squads import squad_operations
 from khata.edge.http.system import description_operations, system_operations
 from khata.edge.http.threads import Threads
@@ -102,6 +103,7 @@ class Door:
             *marketplace_operations(settings, self.threads),
             *stock_operations(settings, self.threads),
             *squad_operations(settings, self.threads),
+            *solvency_operations(settings, self.threads, self.alerts),
             *mismatch_operations(settings, self.threads),
             *legacy_operations(settings, self.threads),
             *order_operations(settings, self.threads, self.alerts.sound),
