@@ -38,7 +38,7 @@ from khata.edge.files.statements.importing import import_file
 from khata.edge.files.statements.mapping import read_mapping
 from khata.edge.files.statements.neutral import Format
 from khata.edge.files.statements.writing import sample_mapping, write_statement
-from khata.edge.working import reconciling
+from khata.edge.working.reconciling_asked import reconcile
 
 __all__ = ["app"]
 
@@ -178,7 +178,7 @@ def run(
 ) -> int:
     """Match what is open, keep what is left over as exceptions, and check the book's rooms."""
     with opened(where) as book, progress("Reconciling") as tell:
-        found = reconciling.run(book, account=account, asked_by=str(where.who()), progress=tell)
+        found = reconcile(book, where.who(), account=account, progress=tell)
     if json:
         dump(found)
     else:

@@ -13,10 +13,9 @@ from khata.edge.files.statements.neutral import Format
 from khata.edge.http.operation import Operation
 from khata.edge.http.problems import DoorError
 from khata.edge.http.reading import queried
-from khata.edge.http.reads import check_staff
 from khata.edge.http.threads import Threads
 from khata.edge.http.wire import JSON, Ask, Reply
-from khata.edge.working import reconciling
+from khata.edge.working.reconciling_asked import reconcile
 from khata.settings import Settings
 
 _TYPES: Final = ("application/octet-stream", "text/csv", "application/xml", "text/xml",
@@ -110,5 +109,4 @@ def run_operation(threads: Threads) -> Operation:
 
 
 def _run(book: Any, actor: Any, account: str | None) -> RunState:
-    check_staff(actor)
-    return reconciling.run(book, account=account, asked_by=str(actor))
+    return reconcile(book, actor, account=account)
