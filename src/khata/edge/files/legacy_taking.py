@@ -170,6 +170,8 @@ def _again(
             asked = RepairMismatch(order.ref, reason)
             plan = book.submit(asked, actor=actor, dry_run=dry_run).result.plan
         except RepairRefused as error:
+            if error.details.get("reason") == "nothing_found":
+                continue  # a worker repaired it since it was looked up
             if error.details.get("reason") != "under_way":
                 raise
             plan = book.query(mismatches.repair, error.details["got"]).plan
