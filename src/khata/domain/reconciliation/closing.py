@@ -7,7 +7,13 @@ from typing import Final
 from khata.domain.reconciliation import rules
 from khata.domain.reconciliation.commands import ClosePeriod, ReopenPeriod
 from khata.domain.reconciliation.importing import policy_offset, statement_account, statement_of
-from khata.domain.reconciliation.model import Period, Reconciled, ReconException, StatementLine
+from khata.domain.reconciliation.model import (
+    Period,
+    Reconciled,
+    ReconException,
+    Statement,
+    StatementLine,
+)
 from khata.domain.reconciliation.states import PeriodState
 from khata.engine.book import Book
 from khata.engine.command import Verbs
@@ -91,7 +97,9 @@ def _check_looked_at(book: Book, known: Reconciled, to_on: str) -> None:
 def _left(book: Book, known: Reconciled, to_on: str) -> list[ReconException]:
     """The open exceptions up to a day. Errors: `InvalidTransition` for lines without one."""
     lines = book.find(StatementLine, open_account=known.account_id)
-    loose = [line for line in lines if line.status == "open" and line.booked_on <= to_on]
+    open_ = [line for line in lines if line.status == "open" and line.booked_on <= to_on]
+    book.expect([(Statement, name) for name in dict.fromkeys(line.statement for line in open_)])
+    loose = [line for line in open_ if book.get(Statement, line.statement).status == "imported"]
     if loose:
         raise InvalidTransition(
             f"{len(loose)} lines are neither matched nor an exception: reconcile first.",

@@ -25,6 +25,7 @@ from khata.domain.reconciliation.model import (
     PostingKey,
     Reconciled,
     ReconException,
+    Statement,
     StatementLine,
     line_id,
     line_key,
@@ -119,6 +120,7 @@ def foresee(
     book.expect(
         [
             (Reconciled, account.id),
+            *((Statement, name) for name in dict.fromkeys(name for name, _ in lines)),
             *((StatementLine, line) for line in lines),
             *((cls, (account.id, *p[:2])) for p in postings for cls in (Posting, PairedPosting)),
         ]
@@ -294,8 +296,11 @@ def open_line(book: Book, account: Account, key: LineKey) -> StatementLine:
         )
     if line.status not in _OPEN:
         raise LineMatched(f"{line_id(key)} is {line.status}.", got=line.match or line.status)
-    if book.get(Reconciled, account.id).importing == line.statement:
-        raise MatchRefused("The statement is not here wholly.", reason="importing")
+    status = book.get(Statement, line.statement).status
+    if status != "imported":
+        raise MatchRefused(
+            f"The statement is {status}.", reason=status, expected="imported", got=status
+        )
     _check_period(book, account, line)
     return line
 

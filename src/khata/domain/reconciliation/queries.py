@@ -60,6 +60,7 @@ from khata.errors.operations import StatementNotFound
 
 R = TypeVar("R", bound=Record)
 S = TypeVar("S")
+_STATEMENTS: Final = table_of(Statement)
 _LINES: Final = table_of(StatementLine)
 _MATCHES: Final = table_of(Match)
 _EXCEPTIONS: Final = table_of(ReconException)
@@ -287,7 +288,9 @@ def _account_status(
     of = _LINES.c
     waiting = view.row(
         sa.select(sa.func.count().label("open")).where(
-            of.book_id == view.book_id, of.open_account == known.account_id
+            of.book_id == view.book_id,
+            of.open_account == known.account_id,
+            looked_up(view, _STATEMENTS.c.status, of.statement) == "imported",
         )
     )
     today = view.now // DAY * DAY
@@ -346,15 +349,16 @@ def open_exceptions(view: View, known: Reconciled) -> list[ReconException]:
 
 def waiting_lines(view: View, known: Reconciled) -> list[tuple[StatementLine, bool]]:
     """(Line that waits for a partner, whether its statement does not reach to its day)."""
-    query = select(view, StatementLine).where(_LINES.c.open_account == known.account_id)
+    query = select(view, StatementLine).where(
+        _LINES.c.open_account == known.account_id,
+        looked_up(view, _STATEMENTS.c.status, _LINES.c.statement) == "imported",
+    )
     found = records(view, StatementLine, query)
     of = among(view, Statement, "id", {line.statement for line in found})
-    whole = {each.id: each for each in of if each.status == "imported"}
-    waiting = [(line, whole.get(line.statement)) for line in found]
+    days = {each.id: (each.from_on, each.to_on) for each in of}
     return [
-        (line, not whole_.from_on <= line.booked_on <= whole_.to_on)
-        for line, whole_ in waiting
-        if whole_ is not None
+        (line, not days[line.statement][0] <= line.booked_on <= days[line.statement][1])
+        for line in found
     ]
 
 
