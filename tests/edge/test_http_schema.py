@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from khata.edge.http.alerts import Alerts
 from khata.edge.http.benefits import benefit_operations
 from khata.edge.http.commissions import commission_operations
 from khata.edge.http.earnings import earning_operations
@@ -29,6 +30,7 @@ from khata.edge.http.reads import read_operations
 from khata.edge.http.reconciliation import reconciliation_operations
 from khata.edge.http.sagas import saga_operations
 from khata.edge.http.shadow import shadow_operations
+from khata.edge.http.solvency import solvency_operations
 from khata.edge.http.squads import squad_operations
 from khata.edge.http.threads import Threads
 from khata.edge.http.writes import write_operations
@@ -67,6 +69,7 @@ NAMES = [
         *mismatch_operations(Settings(), Threads()),
         *shadow_operations(Settings(), Threads(), {}),
         *reconciliation_operations(Settings(), Threads()),
+        *solvency_operations(Settings(), Threads(), Alerts()),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),
     ]
 ] + OTHERS

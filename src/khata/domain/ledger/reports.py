@@ -21,6 +21,7 @@ from khata.engine.database import View
 from khata.errors import Invalid
 
 _ALONE: Final = ("cash", "bank", "inventory", "asset", "equity", "revenue", "expense", "liability")
+_KINDS: Final[tuple[Kind, ...]] = ("asset", "liability", "equity", "revenue", "expense")
 _Found = dict[tuple[str, int], dict[tuple[Kind, str], int]]
 """(Unit, decimals) → (kind, line) → plain minor units, debit positive."""
 
@@ -128,7 +129,7 @@ def _counted(view: View, at: Instant | None) -> _Found:
 
 
 def _totals(lines: dict[tuple[Kind, str], int]) -> dict[Kind, int]:
-    total: dict[Kind, int] = dict.fromkeys(SIDE, 0)
+    total: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
     for (kind, _), plain in lines.items():
         total[kind] += plain * SIDE[kind]
     return total

@@ -34,13 +34,14 @@ from khata.edge.client.methods import each_asynchronous as _async_each
 from khata.edge.client.methods import sync as _sync
 from khata.edge.client.mismatch_methods import AsyncMismatchMethods, MismatchMethods
 from khata.edge.client.order_methods import AsyncOrderMethods, OrderMethods
-from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
 from khata.edge.client.reconciliation_methods import (
     AsyncReconciliationMethods,
     ReconciliationMethods,
 )
+from khata.edge.client.retrying import AGAIN, Patience, error_of, retry_after, unreached
 from khata.edge.client.sale_methods import AsyncSaleMethods, SaleMethods
 from khata.edge.client.shadow_methods import AsyncShadowMethods, ShadowMethods
+from khata.edge.client.solvency_methods import AsyncSolvencyMethods, SolvencyMethods
 from khata.edge.client.squad_methods import AsyncSquadMethods, SquadMethods
 from khata.edge.client.stock_methods import AsyncStockMethods, StockMethods
 
@@ -88,6 +89,7 @@ class Client(
     ReconciliationMethods,
     EscrowMethods,
     SaleMethods,
+    SolvencyMethods,
 ):
     """A book behind HTTP: `with Client("http://localhost:8080", key) as client: …`.
 
@@ -282,6 +284,7 @@ class AsyncClient(
     AsyncReconciliationMethods,
     AsyncEscrowMethods,
     AsyncSaleMethods,
+    AsyncSolvencyMethods,
 ):
     """As `Client`, for coroutines: `async with AsyncClient(url, key) as client: …`."""
 

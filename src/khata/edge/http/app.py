@@ -45,12 +45,12 @@ from khata.edge.http.reads import read_operations
 from khata.edge.http.reconciliation import reconciliation_operations
 from khata.edge.http.sagas import saga_operations
 from khata.edge.http.shadow import shadow_operations
+from khata.edge.http.solvency import solvency_operations
 from khata.edge.http.special import (
     create_key_operation,
     statement_operation,
     verify_operation,
 )
-from khata.edge.http.solvency import solvency_operations
 from khata.edge.http.squads import squad_operations
 from khata.edge.http.system import description_operations, system_operations
 from khata.edge.http.threads import Threads

@@ -15,6 +15,8 @@ from khata.edge.http.mismatch_examples import MISMATCH_EXAMPLES
 from khata.edge.http.order_examples import ORDER_EXAMPLES
 from khata.edge.http.reconciliation_examples import RECONCILIATION_EXAMPLES
 from khata.edge.http.shadow_examples import SHADOW_EXAMPLES
+from khata.edge.http.solvency_examples import REPORT, SOLVENCY_EXAMPLES
+from khata.edge.reporting import Report
 
 _AT: Final = "2026-01-31T09:00:00.000000Z"
 _PATH: Final = "alice/personal/BDT"
@@ -428,6 +430,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     **LEGACY_EXAMPLES,
     **SHADOW_EXAMPLES,
     **RECONCILIATION_EXAMPLES,
+    **SOLVENCY_EXAMPLES,
     "Health": {"status": "ok"},
     "Ready": {"status": "ok", "books": {"main": 2}},
 }  # fmt: skip
@@ -441,6 +444,8 @@ def example_of(kind: Any) -> Any:
         return {**_RECEIPT, "result": example_of(parts[0])}
     if whole is Page:
         return {"items": [example_of(parts[0])], "next": None}
+    if whole is Report:
+        return {**REPORT, "items": [example_of(parts[0])]}
     if whole is list:
         return [example_of(parts[0])]
     return EXAMPLES[kind.__name__]

@@ -172,6 +172,8 @@ _IDS: Final = {
     "allocation": "alc_0c00",
     "investment": "inv_0800",
     "order": "M1001",
+    "root": "lpr_1c01",
+    "currency": "BDT",
     "statement": "stm_0400",
     "line": "stm_0400%2F1",
     "match": "mat_0800",

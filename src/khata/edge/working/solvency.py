@@ -44,6 +44,7 @@ def check(
     *,
     key: str | None = None,
     slot: Instant | None = None,
+    dry_run: bool = False,
 ) -> Receipt:
     """Count every currency, record it, brake payouts where there is a breach, and tell people.
 
@@ -54,10 +55,10 @@ def check(
         found = solvency.position(view)
     figures = [solvency.figure_of(item) for item in found.items]
     command = RecordSolvency(found.as_of, figures, slot, by)
-    receipt = _first(book, command, _key("check", by, key), solvency.check_at)
+    receipt = _first(book, command, _key("check", by, key), solvency.check_at, dry_run=dry_run)
     result: Checked = receipt.result
     for item in result.items:
-        if item.breach and alerts is not None and not receipt.replayed:
+        if item.breach and alerts is not None and not (receipt.replayed or dry_run):
             alerts.sound(
                 "solvency_breached",
                 book=book.book,
@@ -77,7 +78,9 @@ def job(alerts: Sounds) -> Job:
     return run
 
 
-def publish(book: Khata, currency: str, by: str, *, key: str | None = None) -> Receipt:
+def publish(
+    book: Khata, currency: str, by: str, *, key: str | None = None, dry_run: bool = False
+) -> Receipt:
     """Publish a proof of what owners are owed in a currency now; the result is a `RootView`.
 
     Errors: `UnknownCurrency`; `Invalid` when nobody has a balance in it; `KeyReused` when the key
@@ -96,13 +99,13 @@ def publish(book: Khata, currency: str, by: str, *, key: str | None = None) -> R
     command = PublishRoot(
         currency, as_of, label, tree.hash, str(tree.total), len(balances), secret.hex(), by
     )
-    receipt = _first(book, command, _key("root", by, key), solvency.root_at)
+    receipt = _first(book, command, _key("root", by, key), solvency.root_at, dry_run=dry_run)
     root: RootView = receipt.result
     if root.currency != currency:
         raise KeyReused(
             f"The key was for a proof in {root.currency}.", expected=root.currency, got=currency
         )
-    if root.hash == tree.hash:
+    if root.hash == tree.hash and not dry_run:
         TREES.keep((book.scope, root.id), tree)
     return receipt
 
@@ -120,10 +123,12 @@ def _first(
     command: RecordSolvency | PublishRoot,
     key: str | None,
     before: Callable[..., Checked | RootView],
+    *,
+    dry_run: bool,
 ) -> Receipt:
     """Submit what was counted; under a key that was used, what was counted first is the answer."""
     try:
-        return book.submit(command, key=key, actor=WORKER)
+        return book.submit(command, key=key, actor=WORKER, dry_run=dry_run)
     except KeyReused as error:
         seq = error.details["seq"]
         with book.view() as view:
