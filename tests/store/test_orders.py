@@ -7,7 +7,7 @@ import pytest
 
 from khata import Khata
 from khata.base.clock import SECOND, to_iso
-from khata.domain import holds, ledger, orders, proofs
+from khata.domain import holds, ledger, orders, proofs, wallets
 from khata.domain.orders import (
     CancelOrder,
     ExtendGrace,
@@ -259,6 +259,23 @@ def test_money_goes_back_before_and_after_it_was_released(database_url):
         assert house.wallet()[0] == "1000.00"
         house.place("M2", [TEA], pay="wallet")
         assert (house.refund(ref="M2").status, house.stock()) == ("cancelled", (10, 0))
+        house.is_sound()
+
+
+def test_money_goes_back_to_another_wallet_when_its_own_is_closed(database_url):
+    """Whether it is in escrow, or came by bank and waits there; to nobody else's."""
+    with a_house(database_url) as house:
+        house.do(wallets.OpenWallet("alice", "BDT", "customer"))
+        house.place(pay="wallet")
+        house.place("M2", pay="bank")
+        house.approve("M2", "40.00", short="wait", wallet=ALICE)
+        house.do(ledger.FreezeAccount(ALICE, "lost her phone"))
+        for ref in ("M1", "M2"):
+            assert refused(house.book, CancelOrder(ref, "x")).code == "account_frozen"
+            command = CancelOrder(ref, "x", "sami/partner/BDT")
+            assert refused(house.book, command).code == "invalid_input"
+            house.cancel(ref, wallet="alice/customer/BDT")
+        assert house.wallet("alice/customer/BDT")[0] == "140.00"
         house.is_sound()
 
 

@@ -56,7 +56,7 @@ class ApprovePayment(Command, frozen=True, tag="orders.approve_payment", omit_de
 
     `amount`: what came; left out, what was due. What is too much is credited to the customer's
     wallet. Of what lacks, `short` says whether the `wallet` pays it or the order is to `wait`.
-    `wallet`: of the customer, where the order names none. `bank`: the account where it came in.
+    `wallet`: of the customer; left out, the order's. `bank`: the account where it came in.
     """
 
     order: str
@@ -94,7 +94,7 @@ class MoveOrder(Command, frozen=True, tag="orders.move", omit_defaults=True):
 class CancelOrder(Command, frozen=True, tag="orders.cancel", omit_defaults=True):
     """Call an order off before it is delivered: money and pieces go back to where they were.
 
-    `wallet`: of the customer, where the order names none.
+    `wallet`: of the customer, which gets it; left out, the order's.
     """
 
     order: str
@@ -103,7 +103,10 @@ class CancelOrder(Command, frozen=True, tag="orders.cancel", omit_defaults=True)
 
 
 class RefundOrder(Command, frozen=True, tag="orders.refund", omit_defaults=True):
-    """Give money of an order back, released or not: see `escrow.refund`."""
+    """Give money of an order back, released or not: see `escrow.refund`.
+
+    `wallet`: of the customer, which gets it; left out, the order's.
+    """
 
     order: str
     reason: str

@@ -42,12 +42,12 @@ def account_for(book: Book, order: Order) -> Account:
 
 
 def wallet_for(book: Book, order: Order, named: str | None = None) -> Account:
-    """The customer's wallet, which pays and gets back.
+    """The customer's wallet, which pays and gets back: the one that is named, or the order's own.
 
     Errors: `Invalid` when none is known, or it is not the customer's; `WalletNotFound`,
     `CurrencyMismatch`.
     """
-    path = order.wallet or named
+    path = named or order.wallet
     if path is None:
         raise Invalid(
             f"Say which wallet of {order.customer[:60]} it is.",
