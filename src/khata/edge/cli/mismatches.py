@@ -23,7 +23,7 @@ from khata.domain.mismatches import (
     RepairState,
     Swept,
 )
-from khata.edge.cli.screen import dump, err, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, err, money, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -43,7 +43,6 @@ from khata.errors import Invalid, KhataError
 _REFUSED: Final = 3
 _MANY: Final = 1000
 _HOUR, _DAY = 3600, 86_400
-Ref = Annotated[str, Parameter(help="The order.")]
 Snapshot = Annotated[
     Path | None, Parameter(help="A folder with another system's export; see docs/legacy-audit.md.")
 ]
@@ -160,12 +159,7 @@ def listed(
         page = mismatches.mismatches(
             view, order=order, kind=kind, status=status, cursor=cursor, limit=limit
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        show_mismatches(page.items)
-    more(page.next)
+    show_page(page, show_mismatches, json=json)
     return 0
 
 
@@ -274,25 +268,7 @@ def repairs(
     """List repairs, newest first: who asked for what, when and why, and what came of it."""
     with looking(where) as view:
         page = mismatches.repairs(view, order=order, status=status, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        made = table("repair", "order", "status", "asked by", "at", "reason", "what", "entries")
-        for item in page.items:
-            row(
-                made,
-                item.id,
-                item.order,
-                item.status,
-                item.asked_by,
-                short(item.asked_at),
-                item.reason,
-                actions_text(item.plan.actions, item.plan.currency),
-                " ".join(item.entries),
-            )
-        out().print(made)
-    more(page.next)
+    show_page(page, _show_repairs, json=json)
     return 0
 
 
@@ -312,6 +288,23 @@ def show_mismatches(items: Sequence[MismatchState]) -> None:
             age_text(item.age_seconds),
             money(item.at_risk, item.currency),
             actions_text(item.repair_proposed, item.currency),
+        )
+    out().print(made)
+
+
+def _show_repairs(items: Sequence[RepairState]) -> None:
+    made = table("repair", "order", "status", "asked by", "at", "reason", "what", "entries")
+    for item in items:
+        row(
+            made,
+            item.id,
+            item.order,
+            item.status,
+            item.asked_by,
+            short(item.asked_at),
+            item.reason,
+            actions_text(item.plan.actions, item.plan.currency),
+            " ".join(item.entries),
         )
     out().print(made)
 
