@@ -255,8 +255,10 @@ def _take(
         )
     if not lines and received < statement.count:
         raise _refused("There are no lines.", "empty", expected="1 or more", got=0)
+    first = statement.received + 1
+    book.expect((StatementLine, (statement.id, first + at)) for at in range(len(lines)))
     moved = statement.moved
-    for number, given in enumerate(lines, statement.received + 1):
+    for number, given in enumerate(lines, first):
         line = _line(book, statement, number, given)
         book.add(line)
         moved += line.amount if line.currency == statement.unit else 0
