@@ -36,7 +36,7 @@ MAPPING: Final = msgspec.convert(
         "taken_at": "2025-11-28 18:00:00",
         "orders": {
             "columns": {
-                "ref": "order_no", "customer": "customer_id", "title": "product",
+                "ref": "order_no", "customer": "customer_id",
                 "total": "total", "wallet_part": "wallet_part", "received": "bank_received",
                 "shown": "status", "placed_at": "created_at",
                 "receipt_at": "receipt_uploaded_at",
@@ -66,13 +66,13 @@ MAPPING: Final = msgspec.convert(
 
 TABLES: Final = {
     "orders": """\
-order_no,customer_id,product,total,wallet_part,bank_received,status,created_at,receipt_uploaded_at
-M2511128,94,مكيف هواء ٢ طن,2150500.250,0,2150500.250,processing,2025-11-12 10:04:31,2025-11-12 16:20:00
-M2511130,94,"Office chairs, 6 pieces",845250.500,0,845250.500,pending,2025-11-13 09:41:07,2025-11-13 11:02:45
-M2511133,94,ثلاجة و غسالة,3999999.995,1500000.005,2499999.990,pending,2025-11-15 14:22:50,2025-11-16 08:30:12
-M2511135,94,"Tyres, 4 pieces",1234567.890,734567.890,500000,pending,2025-11-16 19:15:22,2025-11-17 10:11:09
-M2511138,94,ماكينة خياطة,675125.125,0,0,in_review,2025-11-19 12:00:05,2025-11-20 09:47:33
-""",  # noqa: E501 - rows of a file
+order_no,customer_id,total,wallet_part,bank_received,status,created_at,receipt_uploaded_at
+M2511128,94,2150500.250,0,2150500.250,processing,2025-11-12 10:04:31,2025-11-12 16:20:00
+M2511130,94,845250.500,0,845250.500,pending,2025-11-13 09:41:07,2025-11-13 11:02:45
+M2511133,94,3999999.995,1500000.005,2499999.990,pending,2025-11-15 14:22:50,2025-11-16 08:30:12
+M2511135,94,1234567.890,734567.890,500000,pending,2025-11-16 19:15:22,2025-11-17 10:11:09
+M2511138,94,675125.125,0,0,in_review,2025-11-19 12:00:05,2025-11-20 09:47:33
+""",
     "management": """\
 order_no,status,changed_at
 M2511128,bank_transfer_grace,2025-11-12 10:04:31
