@@ -22,6 +22,7 @@ SUBCOMMANDS = [
     *(("sagas", verb) for verb in ("list", "show", "retry", "skip", "resolve", "compensate")),
     *(("sagas", verb) for verb in ("cancel", "pause", "resume", "signal", "approve", "start")),
     *(("sagas", verb) for verb in ("health", "why", "schedules", "schedule", "unschedule")),
+    *(("shadow", verb) for verb in ("flows", "define", "switch", "feed", "report", "mismatches")),
     *(("import", verb) for verb in ("csv", "beancount")),
     *(("export", verb) for verb in ("beancount", "csv", "journal")),
 ]

@@ -78,12 +78,33 @@ def is_away():
     raise DatabaseUnavailable("no")
 
 
+class Gate:
+    """Something to hang on, let go at the end; whoever hung has ended before the books close."""
+
+    def __init__(self):
+        self._open = threading.Event()
+        self._those = []
+
+    def __call__(self):
+        self._open.wait(30)
+
+    def beside(self, *args, **options):
+        """A `Shadowing` that may hang here."""
+        self._those.append(Shadowing(*args, **options))
+        return self._those[-1]
+
+    def release(self):
+        self._open.set()
+        for one in self._those:
+            one.close(10)
+
+
 @pytest.fixture
-def hanging():
-    """Something to hang on, let go at the end."""
-    gate = threading.Event()
-    yield lambda: gate.wait(30)
-    gate.set()
+def hanging(two):
+    """A gate; the books of `two` are closed only after it."""
+    gate = Gate()
+    yield gate
+    gate.release()
 
 
 def heard(shadowing, legacy, **options):
@@ -122,7 +143,7 @@ def test_callers_hear_the_other_system_whatever_we_do(two, hanging, mode, calls)
             "away": is_away, "exits": exits, "hangs": hanging}  # fmt: skip
     reads = {None: None, "reads": lambda _: Answer(ok=True), "breaks": lambda answer: answer[0][0],
              "hangs": lambda _: hanging()}  # fmt: skip
-    beside_it = Shadowing(book, other, most_waiting=2, patience_seconds=5)
+    beside_it = hanging.beside(book, other, most_waiting=2, patience_seconds=5)
     for what, we, reading_ in calls:
         error = ERRORS.get(what[1:], SystemExit()) if what.startswith("!") else None
 
@@ -211,7 +232,7 @@ def test_in_primary_khata_answers(two):
     }
 
 
-def test_what_finds_no_place_is_dropped_and_told_of(two, hanging):
+def test_what_finds_no_place_is_dropped_and_told_of(two):
     """At once, loudly, and the book learns how many it were."""
     book, other = two
     told = []
@@ -236,7 +257,7 @@ def test_what_finds_no_place_is_dropped_and_told_of(two, hanging):
 def test_a_book_that_does_not_answer_holds_nobody_up(two, monkeypatch, hanging):
     """A flow stays as it was last known; one that never was known is off."""
     book, other = two
-    beside_it = Shadowing(book, other, patience_seconds=0.05)
+    beside_it = hanging.beside(book, other, patience_seconds=0.05)
     assert beside_it.run(FLOW, legacy=lambda: 1, command=lambda: 1) == 1
     assert beside_it.run("none", legacy=lambda: 1, command=fails) == 1
     assert beside_it.drain()
