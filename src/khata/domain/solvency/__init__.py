@@ -36,7 +36,7 @@ from khata.domain.solvency.queries import (
     verified,
 )
 from khata.domain.solvency.rules import figure_of
-from khata.domain.solvency.tree import Tree
+from khata.domain.solvency.tree import Tree, is_included
 
 __all__ = [
     "VERBS",
@@ -61,6 +61,7 @@ __all__ = [
     "checks",
     "figure_of",
     "inclusion",
+    "is_included",
     "label_of",
     "note_balance",
     "owed_to_owners",

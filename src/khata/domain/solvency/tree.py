@@ -19,7 +19,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Final
 
-from khata.domain.solvency.model import PathStep, ProofPart
+from khata.domain.solvency.model import Inclusion, PathStep, ProofPart
 
 PARTS: Final = 2
 """Leaves of each owner."""
@@ -96,3 +96,38 @@ def _above(level: list[_Node]) -> list[_Node]:
 
 def _node(amount: int, digest: bytes) -> bytes:
     return amount.to_bytes(_SUM, "big") + digest
+
+
+def is_included(proof: Inclusion, root: str) -> bool:
+    """Whether a proof shows its balance to be in the total of the root with this hash.
+
+    What examples/verify_inclusion.py does without Khata.
+    """
+    try:
+        held = 0
+        for number, part in enumerate(proof.parts):
+            amount, top = _climbed(proof.owner.encode(), number, part)
+            held += int(part.amount)
+            digest = _sha(b"\x02" + _node(amount, top) + proof.label.encode()).hexdigest()
+            if digest != root or amount != int(proof.total):
+                return False
+        return bool(proof.parts) and held == int(proof.balance.replace(".", ""))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _climbed(owner: bytes, number: int, part: ProofPart) -> _Node:
+    amount = int(part.amount)
+    packed = _bytes(part.nonce) + bytes([number]) + amount.to_bytes(_SUM, "big")
+    digest = _sha(b"\x00" + packed + owner).digest()
+    for step in part.path:
+        mine, beside = _node(amount, digest), _node(int(step.sum), _bytes(step.hash))
+        pair = beside + mine if step.side == "left" else mine + beside
+        digest = _sha(b"\x01" + pair).digest()
+        amount += int(step.sum)
+    return amount, digest
+
+
+def _bytes(text: str) -> bytes:
+    """32 bytes out of hex. Errors: `ValueError`, `OverflowError` for what is not."""
+    return int(text, 16).to_bytes(32, "big")

@@ -57,6 +57,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "stock": ("inventory:app", "What is kept in pieces: lots, what remains, where it went."),
     "investments": ("investments:app", "Who bought shares, for how much, and what they hold."),
     "books": ("books:books", "What the house has, owes and earned, by currency."),
+    "reports": ("reports:app", "Financial statements as of any day."),
+    "solvency": ("solvency:app", "Cash against what is owed, the brake on payouts, proofs."),
     "shadow": ("shadow:app", "Beside another system: what differs, and switching over."),
     "squads": ("squads:app", "People who buy together out of one wallet."),
     "reconcile": ("reconcile:app", "Statements of banks and providers, against the book."),
