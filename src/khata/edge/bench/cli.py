@@ -17,6 +17,7 @@ from khata.edge.bench.ground import Ground, ground
 from khata.edge.bench.importing import ImportReport, bench_import
 from khata.edge.bench.ledger import Compared, LedgerReport, Load, bench_ledger
 from khata.edge.bench.orchestrating import SagaReport, bench_sagas
+from khata.edge.bench.reconciling import ReconcileReport, bench_reconcile
 from khata.edge.bench.serving import HttpReport, bench_http
 from khata.edge.cli.screen import dump, err, out, row, table
 from khata.edge.cli.session import command, family, log_to_stderr
@@ -27,7 +28,15 @@ _CALLERS: Final = (64, 512)
 _CONNECTIONS: Final = 64
 _IN_FLIGHT: Final = 256
 _CHECKING_OUT: Final = 256
-Report = LedgerReport | BulkReport | HttpReport | ImportReport | SagaReport | CheckoutReport
+Report = (
+    LedgerReport
+    | BulkReport
+    | HttpReport
+    | ImportReport
+    | SagaReport
+    | CheckoutReport
+    | ReconcileReport
+)
 
 Where = Annotated[
     str,
@@ -139,6 +148,19 @@ def checkout(
     return _told(report, json=json)
 
 
+@command(
+    app,
+    "reconcile",
+    "khata bench reconcile",
+    "khata bench reconcile --lines 100000 --database postgres --json",
+)
+def reconcile(*, database: Where = "sqlite", lines: Lines = 100_000, json: Json = False) -> int:
+    """A statement as long as the book, read, imported and matched, beside a query for each line."""
+    with _on(database) as place:
+        report = bench_reconcile(place, lines)
+    return _told(report, json=json)
+
+
 @command(app, "all", "khata bench all", "khata bench all --seconds 2 --json")
 def all_(*, seconds: Seconds = 5.0, lines: Lines = 100_000, json: Json = False) -> int:
     """Ledger (with 64 and with 512 callers), bulk, http, sagas, checkout, on both databases."""
@@ -195,6 +217,8 @@ def show(report: Report) -> None:
             _show_sagas(report)
         case CheckoutReport():
             _show_checkout(report)
+        case ReconcileReport():
+            _show_reconcile(report)
     words = [report.versions["database"], f"Python {report.versions['python']}"]
     if report.verified:
         words.append("verified")
@@ -294,3 +318,21 @@ def _show_checkout(report: CheckoutReport) -> None:
     )
     out().print(made)
     out().print(f"Of a hundred requests 99 took at most {report.request_p99_ms:,.1f} ms.")
+
+
+def _show_reconcile(report: ReconcileReport) -> None:
+    title = f"A statement of {report.lines:,} lines on {report.database}"
+    made = table("", "seconds>", "lines/s>", "Khata to it>", title=title)
+    row(made, "read and taken in", f"{report.import_seconds:.1f}")
+    row(made, "matched", f"{report.match_seconds:.1f}", f"{report.match_rate:,.0f}")
+    row(made, "in all", f"{report.seconds:.1f}", f"{report.rate:,.0f}")
+    usual = "a query for each line, matching alone"
+    row(made, f"{usual}, a transaction each", "", f"{report.baseline_rate:,.0f}",
+        f"{report.ratio:.2f}")  # fmt: skip
+    script = f"{report.script_rate:,.0f}", f"{report.script_ratio:.2f}"
+    row(made, f"{usual}, a commit every 1,000", "", *script)
+    out().print(made)
+    out().print(
+        f"{report.matched:,} matches; {report.planted} defects, {report.exceptions} exceptions."
+        f" The usual way was measured on {report.baseline_lines:,} lines."
+    )
