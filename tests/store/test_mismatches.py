@@ -12,6 +12,7 @@ from khata.base.clock import DAY, to_iso
 from khata.domain import (
     access,
     debts,
+    escrow,
     holds,
     inventory,
     ledger,
@@ -224,6 +225,21 @@ def stock_taken(book):
     book.submit(inventory.AllocateStock(TEA, 2, "order/M1", "alice"))
 
 
+def brought(book):
+    """An order that was paid, picked and brought."""
+    place(book, "wallet")
+    ways = ("warehouse ready", "warehouse picked", "logistics dispatched", "logistics delivered")
+    for way in ways:
+        book.submit(orders.MoveOrder("M1", *way.split()))
+
+
+def release_called_off(book):
+    """Somebody cancels the saga that would release its escrow."""
+    brought(book)
+    saga = book.query(escrow.escrow, "order/M1").saga
+    book.submit(sagas.CancelSaga(saga, "A slip of the hand."))
+
+
 TWINS = {
     "wallet_part_missing": (
         hold_given_back,
@@ -242,10 +258,7 @@ TWINS = {
         stock_taken,
         lambda book: (place(book, "wallet"), book.submit(orders.CancelOrder("M1", "Not wanted."))),
     ),
-    "release_missing": (
-        lambda book: broken(book, "release_missing"),
-        lambda book: adopt(book, "M1", warehouse="picked", logistics="delivered"),
-    ),
+    "release_missing": (release_called_off, brought),
     "status_differs": (
         lambda book: broken(book, "status_differs"),
         lambda book: adopt(book, "M1", warehouse="picked", logistics="dispatched"),

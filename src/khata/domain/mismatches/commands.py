@@ -26,7 +26,7 @@ from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
 from khata.engine.holds import Hold
-from khata.engine.sagas import start
+from khata.engine.sagas import SagaRun, start
 from khata.errors import ApprovalRequired, Invalid, InvalidTransition
 from khata.errors.operations import MismatchNotFound, OrderNotFound, RepairRefused
 
@@ -90,7 +90,8 @@ def _foresee(book: Book, refs: list[str]) -> None:
     kept = [(Escrow, order.escrow) for order in found if order.escrow]
     book.expect([*held, *kept], ((Allocation, "open_subject", order.subject) for order in found))
     holds = [hold for key in held if (hold := book.peek(*key))]
-    book.expect((Account, hold.account_id) for hold in holds)
+    runs = [(SagaRun, saga) for key in kept if (saga := book.get(*key).saga)]
+    book.expect([*((Account, hold.account_id) for hold in holds), *runs])
 
 
 @VERBS.handles(DismissMismatch, roles=("admin", "finance"))

@@ -26,7 +26,7 @@ from khata.domain.orders.model import (
     ReceiptState,
 )
 from khata.domain.orders.rules import change_view, receipt_state, state_of
-from khata.domain.orders.standing import Standing, standing
+from khata.domain.orders.standing import Standing, release_of, standing
 from khata.domain.setup import Setting
 from khata.engine.accounts import Account
 from khata.engine.database import View
@@ -42,6 +42,7 @@ from khata.engine.reading import (
     records,
     select,
 )
+from khata.engine.sagas import SagaRun
 from khata.engine.tables import table_of
 from khata.errors import Invalid, NotYours
 from khata.errors.operations import OrderNotFound, ReceiptNotFound
@@ -253,6 +254,8 @@ def standings(
     found = {item.ref: item for item in among(view, Order, "ref", set(page.items))}
     holds = _by(view, Hold, "id", {item.hold for item in found.values()})
     escrows = _by(view, Escrow, "ref", {item.escrow for item in found.values()})
+    sagas = {release_of(item, escrows.get(item.escrow)) for item in found.values()}
+    releases = _by(view, SagaRun, "id", sagas)
     subjects = {item.subject for item in found.values()}
     stock: dict[str, list[Allocation]] = {}
     for pieces in among(view, Allocation, "open_subject", subjects):
@@ -264,7 +267,8 @@ def standings(
         if hold is not None and hold.expires_at is not None and hold.expires_at <= view.now:
             hold = None
         kept = escrows.get(item.escrow)
-        made.append(standing(item, hold, kept, stock.get(item.subject, ())))
+        release = releases.get(release_of(item, kept))
+        made.append(standing(item, hold, kept, stock.get(item.subject, ()), release))
     return Page(made, page.next)
 
 

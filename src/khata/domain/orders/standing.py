@@ -12,6 +12,7 @@ from khata.domain.escrow import Escrow
 from khata.domain.orders.model import Finance, Logistics, Order, Status, Warehouse
 from khata.engine.book import Book
 from khata.engine.holds import Hold
+from khata.engine.sagas import ENDED, SagaRun
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -53,7 +54,10 @@ def standing_of(book: Book, order: Order) -> Standing:
         book.account(hold.account_id)  # a hold that is past its time counts no more
         hold = book.get(Hold, hold.id)
     kept = None if order.escrow is None else book.peek(Escrow, order.escrow)
-    return standing(order, hold, kept, inventory.allocations_for(book, order.subject))
+    saga = release_of(order, kept)
+    release = None if saga is None else book.peek(SagaRun, saga)
+    pieces = inventory.allocations_for(book, order.subject)
+    return standing(order, hold, kept, pieces, release)
 
 
 def standing(
@@ -61,8 +65,11 @@ def standing(
     hold: Hold | None,
     kept: Escrow | None,
     allocations: Iterable[inventory.Allocation],
+    release: SagaRun | None,
 ) -> Standing:
-    """How an order stands, given the rows that have to do with it."""
+    """How an order stands, given the rows that have to do with it: its hold, its escrow, and the
+    run that releases that, where `release_of` names one.
+    """
     held = hold.remaining if hold is not None and hold.status == "active" else 0
     return Standing(
         ref=order.ref,
@@ -82,16 +89,27 @@ def standing(
         finance_since=order.finance_since,
         grace_ends_at=order.grace_ends_at,
         delivered_at=order.delivered_at,
-        release_scheduled=is_scheduled(order, kept),
+        release_scheduled=is_scheduled(order, kept, release),
         reserved=sum(item.quantity - item.returned for item in allocations),
         held=held,
     )
 
 
-def is_scheduled(order: Order, kept: Escrow | None) -> bool:
+def release_of(order: Order, kept: Escrow | None) -> str | None:
+    """The saga that is to release what a delivered order has in escrow, if it is to be looked at:
+    somebody may have called it off.
+    """
+    if kept is None or order.logistics != "delivered" or not any(leg.held for leg in kept.legs):
+        return None
+    return kept.saga
+
+
+def is_scheduled(order: Order, kept: Escrow | None, release: SagaRun | None) -> bool:
     """Whether the release of an order's escrow is scheduled or done, or nothing is in it; what is
     released by hand only is as it should be.
     """
     if kept is None or order.on == "request" or not any(leg.held for leg in kept.legs):
         return True
-    return kept.saga is not None and (kept.on == "funding" or kept.delivered_at is not None)
+    if kept.saga is None or (release is not None and release.status in ENDED):
+        return False
+    return kept.on == "funding" or kept.delivered_at is not None
