@@ -15,6 +15,7 @@ from rich.text import Text
 from sqlalchemy import make_url
 
 from khata.app import Khata
+from khata.edge.cli.demo.beside import play_beside
 from khata.edge.cli.demo.evening import play_evening
 from khata.edge.cli.demo.market import play_market
 from khata.edge.cli.demo.morning import NADIA, play_morning
@@ -64,6 +65,7 @@ def demo(
         play_outside(stage)
         play_market(stage)
         play_old_shop(stage)
+        play_beside(stage)
         play_proof(stage)
         _close_curtain(stage, database)
         return DONE if stage.went_well else FAILED
