@@ -181,6 +181,10 @@ def _nearest(
     if len(lines) * len(postings) > _MOST_PAIRS:
         yield from zip(lines, postings, strict=False)
         return
+    if len(lines) == len(postings) == 1:
+        if not table.contradict(lines[0], postings[0]):
+            yield lines[0], postings[0]
+        return
     every = sorted(
         (abs(line.day - posting.day), at, other)
         for at, line in enumerate(lines)

@@ -105,6 +105,8 @@ def contradict(line: Names, posting: Names) -> bool:
     """
     if not line.ours or not posting.ours:
         return False
+    if line.ours <= posting.ours:
+        return False
     if line.all.isdisjoint(posting.all):
         return True
     for kind in {name[:3] for name in line.ours} & _KINDS:
