@@ -2,15 +2,20 @@
 
 import shutil
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from khata.domain import legacy
 from khata.edge.files.legacy import read_snapshot, snapshot_in
 from khata.edge.files.legacy_mapping import TABLES, Mapping, read_mapping
+from khata.edge.files.legacy_rows import Reader, Row
 from khata.edge.files.legacy_taking import command_for, key_of
 from khata.errors.operations import SnapshotRefused
+from tests.conftest import examples
 
 CASE = Path(__file__).parents[2] / "examples" / "legacy" / "customer-94"
 ORDERS, STAFF, MOVED, WALLETS = (f"{name}.csv" for name in TABLES)
@@ -140,6 +145,26 @@ def test_digits_of_other_scripts_are_digits(folder, written):
     assert found.orders == read(CASE).orders
 
 
+@given(
+    st.integers(0, 10**17),
+    st.sampled_from([".", ",", "٫"]),
+    st.sampled_from(["", " ", "٬", "'"]),
+    st.sampled_from(["0123456789", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "০১২৩৪৫৬৭৮৯"]),
+)
+@examples(60)
+def test_an_amount_is_read_as_it_was_meant(minor, decimal, thousands, digits):
+    """However it is written, as the mapping declares it: the same number of fils."""
+    reader = Reader("IQD", 3, "iso", ZoneInfo("UTC"), decimal, thousands)
+    whole, rest = divmod(minor, 1000)
+    text = f"{whole:,}".replace(",", thousands) + decimal + f"{rest:03}"
+    text = text.translate({ord(str(value)): digits[value] for value in range(10)})
+    row = Row("orders.csv", 2, {"total": text})
+    assert reader.amount(row, "total") == minor
+    other = Row("orders.csv", 2, {"total": text.replace(decimal, "." if decimal != "." else ",")})
+    with pytest.raises(SnapshotRefused):
+        reader.amount(other, "total")
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "reason", "line", "column"),
     [
@@ -159,6 +184,8 @@ def test_digits_of_other_scripts_are_digits(folder, written):
         (ORDERS, "2150500.250,0,", "0,0,", "amount", 2, "total"),
         (ORDERS, "1500000.005", "5000000", "amount", 4, "total"),
         (ORDERS, "2025-11-12 10:04:31", "12.11.2025", "time", 2, "created_at"),
+        (ORDERS, "2025-11-12 10:04:31", "2025-11-28 18:00:01", "time", 2, "created_at"),
+        (MAPPING, '"old-shop"', '"old shop"', "mapping", None, None),
         (ORDERS, "M2511130,94", "M 1,94", "text", 3, "order_no"),
         (ORDERS, "M2511130,94", "M2511199,94", "no_management", 3, "order_no"),
         (STAFF, "M2511138,bank", "M2511199,bank", "unknown_order", 12, "order_no"),

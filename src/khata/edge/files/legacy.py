@@ -83,7 +83,7 @@ def _snapshot(mapping: Mapping, name: str, tables: dict[str, list[Row]], now: In
     if taken_at is None:
         raise _of_mapping(name, f"`taken_at` as a time: {mapping.time}", mapping.taken_at or "")
     wallets = _wallets(mapping, reader, tables["wallets"])
-    staff = _management(mapping, reader, tables["management"])
+    staff = _management(mapping, reader, tables["management"], taken_at)
     moved = _moved(mapping, reader, tables["wallet_transactions"])
     orders = _orders(mapping, reader, tables["orders"], staff, moved, taken_at)
     _check_all_there(mapping, orders, wallets, staff, moved)
@@ -145,12 +145,14 @@ class _Staff:
     since: dict[str, Instant] = field(default_factory=dict)
 
 
-def _management(mapping: Mapping, reader: Reader, rows: Sequence[Row]) -> dict[str, _Staff]:
+def _management(
+    mapping: Mapping, reader: Reader, rows: Sequence[Row], taken_at: Instant
+) -> dict[str, _Staff]:
     """Each order's axes. Rows of one order, where they have times, are its history."""
     of = mapping.management.columns
     said: list[tuple[Instant, Row, str, Axes]] = []
     for row in rows:
-        at = reader.instant(row, of.at)
+        at = reader.past(row, of.at, taken_at)
         if of.at is not None and at is None:
             raise row.wrong("time", of.at, "a time", "")
         word = reader.word(row, of.status, mapping.management.words)
@@ -268,7 +270,7 @@ def _order(
         raise row.wrong(
             "amount", of.total, "a total above zero, and no less than the wallet's part", str(total)
         )
-    placed = reader.instant(row, of.placed_at)
+    placed = reader.past(row, of.placed_at, taken_at)
     first = placed if placed is not None else taken_at
     wallet_moved, _ = moved.get((ref, customer), (0, row))
     if wallet_moved < 0:
@@ -293,9 +295,9 @@ def _order(
         finance_since=staff.since.get("finance") or first,
         warehouse_since=staff.since.get("warehouse") or first,
         logistics_since=staff.since.get("logistics") or first,
-        receipt_at=reader.instant(row, of.receipt_at),
+        receipt_at=reader.past(row, of.receipt_at, taken_at),
         grace_ends_at=reader.instant(row, of.grace_ends_at),
-        delivered_at=reader.instant(row, of.delivered_at),
+        delivered_at=reader.past(row, of.delivered_at, taken_at),
         release_at=reader.instant(row, of.release_at),
         sku=_optional(reader, row, of.sku),
         reserved=reader.pieces(row, of.reserved),

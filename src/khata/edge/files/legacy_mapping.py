@@ -7,6 +7,7 @@ not say it does not mean: an unknown name in it is refused, and so is one that i
 from __future__ import annotations
 
 import codecs
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -20,6 +21,7 @@ from khata.errors.operations import SnapshotRefused
 TABLES: Final = ("orders", "management", "wallet_transactions", "wallets")
 """The four tables of an export."""
 Direction = Literal["out", "in", "ignored"]
+_NAME: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}")
 _MOST_BYTES: Final = 1 << 20
 _TRIAL: Final = datetime(2025, 11, 28, 17, 45, 6)  # noqa: DTZ001 - only to try a format
 
@@ -181,6 +183,8 @@ def mapping_in(raw: bytes, name: str, *, is_json: bool) -> Mapping:
 
 def check_mapping(mapping: Mapping, name: str) -> None:
     """Whether it makes sense beyond its types. Errors: `SnapshotRefused`."""
+    if not _NAME.fullmatch(mapping.name):
+        raise _wrong(name, "a `name` of 1 to 100 characters without spaces", mapping.name)
     marks = (mapping.decimal, mapping.thousands)
     if len(mapping.decimal) != 1 or len(mapping.thousands) > 1 or marks[0] == marks[1]:
         raise _wrong(name, "one `decimal` character and another for `thousands`", repr(marks))

@@ -235,6 +235,15 @@ class Reader(NamedTuple):
             raise row.wrong("time", column, f"a time as {self.time} in {self.zone.key}", value)
         return found
 
+    def past(self, row: Row, column: str | None, now: Instant) -> Instant | None:
+        """As `instant`, for what must have been by then."""
+        found = self.instant(row, column)
+        if found is not None and found > now:
+            raise row.wrong(
+                "time", column, "a time before the export was made", self.text(row, column) or ""
+            )
+        return found
+
     def instant_of(self, value: str) -> Instant | None:
         """The instant of a text; None when it is none, or the clock never showed it. An hour that
         came twice is its first.

@@ -25,13 +25,15 @@ from khata.domain.legacy import (
     Snapshot,
     Taken,
     TakeOver,
+    TakeoverState,
 )
 from khata.domain.mismatches import MismatchState, PlanState, RepairMismatch
-from khata.errors import InsufficientFunds, NotFound
+from khata.errors import InsufficientFunds, KhataError, NotFound
 from khata.errors.operations import RepairRefused, SnapshotRefused
 
 _PLAIN: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _MANY: Final = 1000
+_AT_ONCE: Final = 200
 
 
 def command_for(
@@ -78,9 +80,9 @@ def take_over(
         for wallet, orders in legacy.customers(snapshot)
     ]
     fresh = [command for command in commands if not _is_there(book, command)]
-    states = [_submitted(book, command, actor, dry_run=True) for command in fresh]
+    states = _submitted(book, fresh, actor, dry_run=True)
     if not dry_run:
-        states = [_submitted(book, command, actor, dry_run=False) for command in fresh]
+        states = _submitted(book, fresh, actor, dry_run=False)
     found = {state.customer: state.repairs for state in states}
     balances = {}
     for command in commands:
@@ -120,11 +122,17 @@ def settled(book: Khata, snapshot: Snapshot, taken: Taken) -> Taken:
 
 
 def _submitted(
-    book: Khata, command: TakeOver, actor: Actor, *, dry_run: bool
-) -> legacy.TakeoverState:
-    receipt = book.submit(command, key=key_of(command), actor=actor, dry_run=dry_run)
-    state: legacy.TakeoverState = receipt.result
-    return state
+    book: Khata, commands: Sequence[TakeOver], actor: Actor, *, dry_run: bool
+) -> list[TakeoverState]:
+    """What becomes of each command. Errors: that of the first which is refused."""
+    states: list[TakeoverState] = []
+    for start in range(0, len(commands), _AT_ONCE):
+        lines = [(key_of(command), command) for command in commands[start : start + _AT_ONCE]]
+        for outcome in book.submit_many(lines, actor=actor, dry_run=dry_run):
+            if isinstance(outcome, KhataError):
+                raise outcome
+            states.append(outcome.result)
+    return states
 
 
 def _is_there(book: Khata, command: TakeOver) -> bool:
