@@ -7,16 +7,20 @@ from typing import Final
 
 from khata.base.money import Money, to_minor
 from khata.domain import mismatches, orders
+from khata.domain.escrow import Escrow
+from khata.domain.inventory import Allocation
 from khata.domain.ledger import account_of, check_reason
 from khata.domain.legacy import rules
 from khata.domain.legacy.model import Judged, Takeover, TakeoverState
-from khata.domain.mismatches import RepairMismatch
+from khata.domain.mismatches import Mismatch, Repair, RepairMismatch
 from khata.domain.orders import AdoptOrder, Order
+from khata.domain.payments import Payable
 from khata.domain.setup import exponent_of
 from khata.domain.wallets import History, SetOpeningBalance, ensure_wallet
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
+from khata.engine.records import Record
 from khata.errors import AlreadyExists, CurrencyMismatch, Invalid
 from khata.errors.operations import SnapshotRefused
 
@@ -64,6 +68,7 @@ def take_over(book: Book, command: TakeOver) -> TakeoverState:
                 got=command.digest,
             )
         return rules.state_of(known)
+    _expect(book, command)
     wallet = _wallet(book, command)
     for order in command.orders:
         book.perform(order)
@@ -91,6 +96,24 @@ def take_over(book: Book, command: TakeOver) -> TakeoverState:
         repairs=len(judged),
     )
     return rules.state_of(book.add(kept))
+
+
+def _expect(book: Book, command: TakeOver) -> None:
+    """Next to nothing of it is known yet: have all of it looked for at once."""
+    rows: list[tuple[type[Record], str]] = []
+    answers: list[tuple[type[Record], str, str]] = [
+        (Account, "code", f"wallet/{command.customer}/{command.wallet_kind}/{command.currency}")
+    ]
+    for order in command.orders:
+        subject = orders.subject_of(order.ref)
+        rows += [(Order, order.ref), (Escrow, subject), (Payable, subject)]
+        answers += [
+            (Account, "code", f"escrow/{subject}"),
+            (Allocation, "open_subject", subject),
+            (Mismatch, "watched", order.ref),
+            (Repair, "under_way", order.ref),
+        ]
+    book.expect(rows, answers)
 
 
 def _wallet(book: Book, command: TakeOver) -> Account | None:
