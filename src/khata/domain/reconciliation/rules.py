@@ -43,7 +43,7 @@ REPAIRS: Final[dict[str, str]] = {
     "missing_in_statement": "ask the bank or provider; reverse the entry if no money ever moved",
     "amount_differs": "match by hand against an account for the difference, or correct the entry",
     "duplicate_line": "ask the bank to take one back, then resolve; adjust if both are real",
-    "foreign_currency": "ask for a statement in the account's currency, or adjust the line by hand",
+    "foreign_currency": "ask for a statement in the right currency; resolve it once booked by hand",
     "sign_swapped": "reverse the entry and post it the other way round, or ask the bank",
     "out_of_period": "ask for the statement of that day; match by hand if the line is right",
     "ambiguous": "match by hand: several lines or entries would fit as well",

@@ -104,7 +104,7 @@ def _account(
         recorded, skipped = _submit(book, commands, progress)
         tally.matched += recorded
         tally.skipped += skipped
-        if not skipped:
+        if not skipped or again == _ROUNDS - 1:
             opened, late = _submit(book, _exceptions(plan), None)
             tally.opened += opened
             if not late:
