@@ -33,6 +33,7 @@ def test_the_latest_slot(time, zone, now, slot):
 
 
 def test_a_job_that_is_off_has_no_slot():
+    """It is never due."""
     assert latest_slot("off", DHAKA, from_iso("2026-11-21T20:00:00Z")) is None
 
 
@@ -55,6 +56,7 @@ def test_a_day(day, zone, first, hours):
 
 
 def test_what_is_no_day_and_no_zone():
+    """Refused, whatever is wrong with it, and no file is looked for."""
     for wrong in ("2026-02-30", "", "31.01.2026", "9999-12-31"):
         with pytest.raises(Invalid):
             bounds(wrong, DHAKA)

@@ -38,6 +38,7 @@ from khata.edge.cli.session import (
     looking,
     opened,
 )
+from khata.edge.working import solvency as counting
 from khata.errors import Invalid, NotFound, RoleRequired
 
 app: Final = family("solvency", "Cash against what is owed, the brake on payouts, proofs.")
@@ -66,9 +67,6 @@ def show(*, json: Json = False, where: Where = HERE) -> int:
 @command(app, "check", "khata solvency check", "khata solvency check --key close-of-day --json")
 def check(*, key: Key = None, json: Json = False, where: Where = HERE) -> int:
     """Check every currency and record it; a breach (exit code 1) brakes its payouts."""
-    # imported here: the libraries of workers take a while, and --help needs none
-    from khata.edge.working import solvency as counting  # noqa: PLC0415
-
     who = where.who()
     _may_count(where)
     with opened(where) as book:
@@ -190,8 +188,6 @@ def schedule(
 @command(app, "publish", "khata solvency publish BDT", "khata solvency publish BDT --json")
 def publish(currency: Currency, *, key: Key = None, json: Json = False, where: Where = HERE) -> int:
     """Publish a proof of what owners are owed in a currency."""
-    from khata.edge.working import solvency as counting  # noqa: PLC0415 - as for `check`
-
     _may_count(where)
     with opened(where) as book:
         found = counting.publish(book, currency, str(where.who()), key=key).result
@@ -233,8 +229,6 @@ def prove(
     where: Where = HERE,
 ) -> int:
     """Write the proof that an owner's balance is in a published total, as JSON."""
-    from khata.edge.working import solvency as counting  # noqa: PLC0415 - as for `check`
-
     with opened(where) as book:
         if root is None:
             with book.view(where.who()) as view:
