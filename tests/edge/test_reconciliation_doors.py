@@ -174,6 +174,7 @@ def test_a_statement_goes_its_way_on_the_command_line(tmp_path):
 
 
 def test_a_bad_file_says_where_it_is_bad(tmp_path):
+    """The line at which a file breaks off is told, and refused has its exit code."""
     url = a_book(f"sqlite:///{tmp_path / 'khata.db'}")
     file = tmp_path / "bad.xml"
     file.write_bytes(b'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">\n<')

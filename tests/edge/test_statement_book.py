@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from khata.base.clock import to_iso
-from khata.domain import reconciliation, wallets
+from khata.domain import reconciliation, setup, wallets
 from khata.edge.files.statements import FORMATS
 from khata.edge.files.statements.generating import DEFECTS, drawn, make_sample
 from khata.edge.files.statements.importing import How, import_file
 from khata.edge.files.statements.writing import sample_mapping, write_statement
+from khata.edge.working.jobs import jobs
 from khata.edge.working.reconciling import run as reconcile
 from khata.errors import Invalid
 from khata.errors.operations import StatementRefused
@@ -67,6 +68,7 @@ def test_as_many_exceptions_as_there_are_defects(database_url):
 
 
 def test_a_long_file_comes_in_pieces_and_goes_on_where_it_was(database_url, monkeypatch):
+    """An import that dies after two portions brings only the rest the next time."""
     clock = Clock()
     with a_book(database_url, clock=clock, alice="1000.00") as book:
         a_day(book, clock, 0)
@@ -90,6 +92,7 @@ def test_a_long_file_comes_in_pieces_and_goes_on_where_it_was(database_url, monk
 
 
 def test_what_a_file_does_not_say_is_asked_for(database_url):
+    """Balances come from the file, the caller, or the statement before; else it is refused."""
     clock = Clock()
     with a_book(database_url, clock=clock, alice="1000.00") as book:
         mapping = sample_mapping(_of(book))
@@ -110,6 +113,19 @@ def test_what_a_file_does_not_say_is_asked_for(database_url):
         assert (found.statements[0].opening, found.statements[0].closing) == ("1000.00", "1001.00")
         with pytest.raises(Invalid), book.view() as view:
             make_sample(view, CASH, defects=drawn(9, 1))
+
+
+def test_the_daily_job_reconciles(database_url):
+    """The job of the schedule, under its name there, done twice for one slot."""
+    with a_book(database_url, alice="1000.00") as book:
+        import_file(book, write_statement(_of(book), "mt940"), CASH)
+        job = jobs(None)["reconciliation"]
+        job(book, book.clock())
+        job(book, book.clock())
+        again, first = book.query(reconciliation.runs).items
+        assert (first.matched, again.matched) == (1, 0)
+        assert first.asked_by.startswith("schedule")
+        assert set(jobs(None)) == set(setup.JOBS)
 
 
 def _of(book):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import date
 
@@ -65,6 +66,7 @@ def plain(line: BankLine) -> tuple:
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_each_format_says_what_was_written_in_any_script(format_):
+    """Persian and Bengali names, three decimals, days and balances, through each format."""
     raw = write_statement(STATEMENT, format_)
     assert detect(raw) == format_
     (found,) = read_statements(raw, mapping=sample_mapping(STATEMENT))
@@ -93,6 +95,7 @@ lines = st.builds(
 
 @given(st.lists(lines, min_size=1, max_size=6), st.sampled_from(FORMATS), st.integers(2, 10))
 def test_what_goes_into_a_file_comes_out_of_it(drawn, format_, version):
+    """Whatever amounts and texts: what a bank writes is what is read."""
     drawn = sorted(drawn, key=lambda line: line.booked_on)
     total = sum(int(line.amount.replace(".", "")) for line in drawn)
     days = [line.booked_on for line in drawn]
@@ -116,6 +119,7 @@ def test_what_goes_into_a_file_comes_out_of_it(drawn, format_, version):
 
 
 def test_csv_is_read_as_its_mapping_says():
+    """Local digits, both kinds of amounts, other encodings, a book's own unit."""
     (found,) = read_statements(PERSIAN.encode(), mapping=MAPPING)
     assert [(x.at, x.amount, x.booked_on, x.text) for x in found.lines] == [
         (3, "1250.50", "2026-01-14", "خرید; کارت"),
@@ -183,6 +187,7 @@ goes on
 
 
 def test_batches_reversals_and_pages_are_read_as_the_formats_mean_them():
+    """A batch is its transactions when they sum up; pages are one statement; signs are right."""
     (found,) = read_statements(CAMT.encode())
     assert (found.account, found.opening, found.closing, found.pending) == (
         "DE02", "-5.00", "24.00", 1)  # fmt: skip
@@ -256,6 +261,7 @@ BAD = [
 
 @pytest.mark.parametrize("number", range(len(BAD)))
 def test_a_bad_file_is_refused_with_its_reason(number):
+    """Truncated, altered, hostile or of another kind: a reason, and the line if there is one."""
     reason, raw = BAD[number]
     mapping = None if reason == "mapping" else sample_mapping(STATEMENT)
     with pytest.raises(StatementRefused) as caught:
@@ -267,6 +273,7 @@ def test_a_bad_file_is_refused_with_its_reason(number):
 
 
 def test_running_balances_and_marks_are_checked_line_by_line():
+    """The first line that does not follow is named."""
     wrong = (("1300.5", "1300.6", 4), ("۵۰;;", "۵۰;۱;", 4), ("۱۴/", "۱۴x", 3))
     for old, new, line in wrong:
         with pytest.raises(StatementRefused) as caught:
@@ -296,5 +303,29 @@ def test_running_balances_and_marks_are_checked_line_by_line():
     ],
 )
 def test_a_mapping_that_fits_nothing_is_refused(text):
+    """A mapping is looked at before any file is."""
     with pytest.raises(Invalid):
         mapping_of(text.encode(), is_json=False)
+
+
+WHOLE = [GOOD_CAMT, CAMT, GOOD_MT, MT940, GOOD_CSV, PERSIAN]
+
+
+@given(
+    st.sampled_from(WHOLE),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), st.binary(max_size=6)), max_size=4),
+)
+def test_an_altered_file_is_read_or_refused(whole, edits):
+    """Bytes cut out and put in anywhere: a statement that adds up, or `statement_refused`."""
+    raw = whole.encode()
+    for place, cut, put in edits:
+        at = int(place * len(raw))
+        raw = raw[:at] + put + raw[at + cut :]
+    mapping = MAPPING if whole is PERSIAN else sample_mapping(STATEMENT)
+    with contextlib.suppress(StatementRefused):
+        for found in read_statements(raw, mapping=mapping):
+            minor = [int(line.amount.replace(".", "")) for line in found.lines]
+            opening, closing = (
+                int((x or "").replace(".", "")) for x in (found.opening, found.closing)
+            )
+            assert opening + sum(minor) == closing

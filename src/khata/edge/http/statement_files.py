@@ -13,6 +13,7 @@ from khata.edge.files.statements.neutral import Format
 from khata.edge.http.operation import Operation
 from khata.edge.http.problems import DoorError
 from khata.edge.http.reading import queried
+from khata.edge.http.reads import check_staff
 from khata.edge.http.threads import Threads
 from khata.edge.http.wire import JSON, Ask, Reply
 from khata.edge.working.reconciling_asked import reconcile
@@ -78,6 +79,7 @@ def file_operation(settings: Settings, threads: Threads) -> Operation:
 
 
 def _import(book: Any, actor: Any, raw: bytes, given: dict[str, Any]) -> ImportedFile:
+    check_staff(actor)
     asked = {name: value for name, value in given.items() if name not in {"account", "dry_run"}}
     mapping = asked.pop("mapping", None)
     how = How(mapping=mapping_of(mapping.encode(), is_json=True) if mapping else None, **asked)

@@ -6,6 +6,7 @@ there and sum to the entry's; otherwise it stays one line, and matching finds wh
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from khata.edge.files.statements.camt_tree import Node, Reader
@@ -26,6 +27,7 @@ _OPENING: Final = ("OPBD", "PRCD", "OPAV")
 _CLOSING: Final = ("CLBD", "CLAV")
 _BOOKED: Final = frozenset({"BOOK", None})
 _NO_REFERENCE: Final = frozenset({"NOTPROVIDED", "NONREF"})
+_COUNT: Final = re.compile(r"[0-9]{1,15}")
 _TRUE: Final = frozenset({"true", "1"})
 _NAMES: Final = ("Dbtr", "UltmtDbtr"), ("Cdtr", "UltmtCdtr")
 
@@ -86,7 +88,7 @@ class _Gathered:
                 self._span = iso_day(since, node.line), iso_day(until, node.line)
         elif node.tag == "TxsSummry":
             counted = node.word("TtlNtries", "NbOfNtries")
-            self._counts = int(counted) if counted and counted.isdecimal() else None
+            self._counts = int(counted) if counted and _COUNT.fullmatch(counted) else None
 
     def statement(self, line: int) -> BankStatement:
         """All of it. Errors: `StatementRefused` when something is missing or does not add up."""

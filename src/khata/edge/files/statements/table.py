@@ -65,7 +65,7 @@ def _rows(text: str, mapping: Mapping) -> Iterator[Row]:
     whole = text.replace("\r\n", "\n").split("\n")
     while whole and not whole[-1].strip():
         whole.pop()
-    kept = whole[mapping.skip : len(whole) - mapping.skip_end]
+    kept = whole[mapping.skip : max(0, len(whole) - mapping.skip_end)]
     reader = csv.reader((f"{line}\n" for line in kept), delimiter=mapping.delimiter, strict=True)
     header: list[str] | None = None
     try:
