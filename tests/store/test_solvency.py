@@ -261,7 +261,7 @@ def test_a_planted_breach_stops_the_next_payout(database_url):
         assert check(book, alerts).result.braked == []
         assert len(alerts.heard) == 3
         again = check(book, alerts, key="c1")
-        assert (again.replayed, again.result.items) == (True, found.result.items)
+        assert (again.replayed, again.result) == (True, found.result)
         assert len(alerts.heard) == 3
         assert discrepancies(book) == []
 

@@ -183,7 +183,6 @@ def publish_root(book: Book, command: PublishRoot) -> RootView:
         raise Invalid("This is not the root of a tree over balances.", expected="a counted tree")
     root = LiabilityRoot(
         book.new_id("lpr"),
-        book.seq,
         command.currency,
         exponent,
         command.as_of,

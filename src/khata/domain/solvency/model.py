@@ -67,13 +67,12 @@ class SolvencyCheck(Record, frozen=True):
 class LiabilityRoot(Record, frozen=True):
     """A published proof of liabilities: the root of a tree over owners' balances in one currency.
 
-    `seq`: the command that published it. `as_of`: the command after which the balances stand.
-    `label`: what the root hash is bound to. `total`: minor units, as text. `count`: of owners.
-    `secret`: from which the leaves' nonces are made; it never leaves the book through a door.
+    `as_of`: the command after which the balances stand. `label`: what the root hash is bound to.
+    `total`: minor units, as text. `count`: of owners. `secret`: from which the leaves' nonces are
+    made; it never leaves the book through a door.
     """
 
     id: str
-    seq: int
     unit: str
     exponent: int
     as_of: int
@@ -88,7 +87,7 @@ class LiabilityRoot(Record, frozen=True):
     TABLE: ClassVar = Table(
         "liability_roots",
         key=("id",),
-        indexes=(("unit", "published_at", "id"), ("published_at", "id"), ("seq",)),
+        indexes=(("unit", "published_at", "id"), ("published_at", "id")),
     )
 
 

@@ -16,7 +16,6 @@ from khata.domain.ledger import ROOTS, balance_after, sum_after
 from khata.domain.setup import decimals_of
 from khata.domain.solvency import rules
 from khata.domain.solvency.model import (
-    Checked,
     CheckView,
     Inclusion,
     LiabilityRoot,
@@ -163,13 +162,6 @@ def checks(
     return Page([rules.check_view(one) for one in page.items], page.next)
 
 
-def check_at(view: View, seq: int) -> Checked:
-    """What the command `seq` recorded, as it was answered then but for what it braked."""
-    view.check_owner(None)
-    query = select(view, SolvencyCheck).where(_CHECKS.c.seq == seq).order_by(_CHECKS.c.n)
-    return Checked([rules.check_view(one) for one in records(view, SolvencyCheck, query)], [])
-
-
 # ── proofs of liabilities ────────────────────────────────────────────────────────────
 
 
@@ -217,14 +209,6 @@ def roots(
 def root(view: View, id: str) -> RootView:  # noqa: A002 - the name it has outside
     """A published root, for everybody. Errors: `RootNotFound`."""
     return rules.root_view(root_record(view, id))
-
-
-def root_at(view: View, seq: int) -> RootView:
-    """The root that the command `seq` published. Errors: `RootNotFound`."""
-    found = records(view, LiabilityRoot, select(view, LiabilityRoot).where(_ROOTS.c.seq == seq))
-    if not found:
-        raise RootNotFound(f"Command {seq} published no root.", got=seq)
-    return rules.root_view(found[0])
 
 
 def root_record(view: View, id: str) -> LiabilityRoot:  # noqa: A002 - the name it has outside

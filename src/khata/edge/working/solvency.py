@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
@@ -28,6 +27,7 @@ from khata.domain.solvency import (
 )
 from khata.edge.working.parts import Sounds
 from khata.edge.working.schedule import Job, slot_key
+from khata.engine import reading
 from khata.engine.journal import Receipt
 from khata.errors import Invalid, KeyReused
 
@@ -55,7 +55,7 @@ def check(
         found = solvency.position(view)
     figures = [solvency.figure_of(item) for item in found.items]
     command = RecordSolvency(found.as_of, figures, slot, by)
-    receipt = _first(book, command, _key("check", by, key), solvency.check_at, dry_run=dry_run)
+    receipt = _first(book, command, _key("check", by, key), dry_run=dry_run)
     result: Checked = receipt.result
     for item in result.items:
         if item.breach and alerts is not None and not (receipt.replayed or dry_run):
@@ -99,7 +99,7 @@ def publish(
     command = PublishRoot(
         currency, as_of, label, tree.hash, str(tree.total), len(balances), secret.hex(), by
     )
-    receipt = _first(book, command, _key("root", by, key), solvency.root_at, dry_run=dry_run)
+    receipt = _first(book, command, _key("root", by, key), dry_run=dry_run)
     root: RootView = receipt.result
     if root.currency != currency:
         raise KeyReused(
@@ -119,20 +119,16 @@ def _key(what: str, by: str, key: str | None) -> str | None:
 
 
 def _first(
-    book: Khata,
-    command: RecordSolvency | PublishRoot,
-    key: str | None,
-    before: Callable[..., Checked | RootView],
-    *,
-    dry_run: bool,
+    book: Khata, command: RecordSolvency | PublishRoot, key: str | None, *, dry_run: bool
 ) -> Receipt:
     """Submit what was counted; under a key that was used, what was counted first is the answer."""
     try:
         return book.submit(command, key=key, actor=WORKER, dry_run=dry_run)
     except KeyReused as error:
-        seq = error.details["seq"]
         with book.view() as view:
-            return Receipt(seq, key or "", view.now, before(view, seq), replayed=True)
+            (row,) = reading.journal(view, after=error.details["seq"] - 1, limit=1)
+        result = book.verbs.of(command).read_result(row.result)
+        return Receipt(row.seq, row.key, row.at, result, replayed=True)
 
 
 # ── proofs ───────────────────────────────────────────────────────────────────────────

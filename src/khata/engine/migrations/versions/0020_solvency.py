@@ -79,7 +79,6 @@ def _roots() -> None:
         "liability_roots",
         book(),
         text("id"),
-        number("seq"),
         text("unit"),
         number("exponent"),
         number("as_of"),
@@ -93,7 +92,7 @@ def _roots() -> None:
         sa.PrimaryKeyConstraint("book_id", "id", name="liability_roots_pkey"),
         sqlite_with_rowid=False,
     )
-    for columns in (["unit", "published_at", "id"], ["published_at", "id"], ["seq"]):
+    for columns in (["unit", "published_at", "id"], ["published_at", "id"]):
         op.create_index(
             f"liability_roots_by_{'_'.join(columns)}", "liability_roots", ["book_id", *columns]
         )
