@@ -408,6 +408,8 @@ def test_people_match_adjust_and_take_apart(database_url):
             undone = book.submit(Unmatch(each.id, "wrong"), actor=FINANCE).result
             assert undone.undone_by == "finance:sumi"
             assert refused(book, Unmatch(each.id, "wrong")).code == "invalid_transition"
+            (netted, *_) = book.query(reconciliation.matches, kind="netted").items
+            assert refused(book, Unmatch(netted.id, "no")).code == "invalid_transition"
         assert (bank(book), bank(book, "expense/fees")) == ("112.00", "0.00")
         run(book)
         assert sorted(left(book)) == [

@@ -43,6 +43,7 @@ MOST_PAIRS: Final = 500
 _MOST_BY_HAND: Final = 200
 _STAFF: Final = ("admin", "finance", "service")
 _OPEN: Final = ("open", "excepted")
+_TAKEN_BACK: Final = "taken back"
 
 
 # ── what a run found ─────────────────────────────────────────────────────────────────
@@ -214,6 +215,8 @@ def unmatch(book: Book, command: Unmatch) -> MatchState:
         raise StatementNotFound("No such match.", got=command.match[:100])
     if match.undone_at is not None:
         raise InvalidTransition(f"{match.id} was taken apart.", expected="a match that stands")
+    if match.rule == _TAKEN_BACK:
+        raise InvalidTransition("What was taken back stays so.", expected="a match with lines")
     account = book.account(match.account_id)
     foresee(book, account, match.lines, match.postings)
     for name in match.lines:
@@ -251,7 +254,7 @@ def _take_back(book: Book, account: Account, match: Match, reason: str) -> None:
         net,
         difference=0,
         entry=moved.id,
-        rule="taken back",
+        rule=_TAKEN_BACK,
         score=100,
         why=[f"{match.id} was taken apart"],
     )
