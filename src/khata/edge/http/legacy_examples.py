@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 _AT: Final = "2026-01-31T09:00:00.000000Z"
-_BEFORE: Final = {
+_BEFORE: Final[dict[str, Any]] = {
     "finance": "paid",
     "warehouse": "picked",
     "logistics": "delivered",
@@ -16,7 +16,7 @@ _BEFORE: Final = {
     "reserved": 0,
     "release_missing": False,
 }
-_REPAIR: Final = {
+_REPAIR: Final[dict[str, Any]] = {
     "customer": "94",
     "since": _AT,
     "at_risk": "0.000",
@@ -34,7 +34,7 @@ _REPAIR: Final = {
     },
     "refused": None,
 }
-_REPORT: Final = {
+_REPORT: Final[dict[str, Any]] = {
     "snapshot": "old-shop",
     "digest": "0" * 64,
     "taken_at": _AT,
