@@ -22,6 +22,7 @@ from khata.edge.cli.demo.morning import NADIA, play_morning
 from khata.edge.cli.demo.old_shop import play_old_shop
 from khata.edge.cli.demo.outside import play_outside
 from khata.edge.cli.demo.proof import play_proof
+from khata.edge.cli.demo.solvent import play_solvent
 from khata.edge.cli.demo.stage import Stage, StoryClock
 from khata.edge.cli.exits import DONE, FAILED
 from khata.edge.cli.screen import out
@@ -66,6 +67,7 @@ def demo(
         play_market(stage)
         play_old_shop(stage)
         play_beside(stage)
+        play_solvent(stage)
         play_proof(stage)
         _close_curtain(stage, database)
         return DONE if stage.went_well else FAILED
