@@ -220,6 +220,9 @@ WITHIN = {
         for what in ("matches", "exceptions", "discrepancies", "run")
     ),
     "shadow.compare",
+    "setup.finish_slot",
+    "solvency.record",
+    "solvency.publish_root",
 }
 """Verbs of Khata's own workers, which no door offers."""
 

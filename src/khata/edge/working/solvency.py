@@ -87,7 +87,7 @@ def publish(
     was for another currency.
     """
     with book.view() as view:
-        as_of = solvency.position(view).as_of
+        as_of = reading.head(view).seq
         balances = solvency.owed_to_owners(view, currency, as_of)
         label = solvency.label_of(book.scope, currency, as_of, view.now)
     if not balances:
