@@ -1,5 +1,8 @@
 """Records as rows, commands as JSON, the journal's chain."""
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -164,3 +167,24 @@ def test_what_came_before_changes_and_facts_are_in_the_chain():
         refusal_hash(GENESIS, ROW),
     }
     assert len(hashes) == 6
+
+
+ASKED_AT_ONCE = """
+import sys, threading
+from khata.domain.setup import Setting, Slot, Source, Unit, WalletKind
+from khata.engine.tables import table_of
+sys.setswitchinterval(1e-6)
+start, found = threading.Barrier(8), []
+def ask():
+    start.wait()
+    found.append([table_of(kind) for kind in (Setting, Slot, Source, Unit, WalletKind)])
+threads = [threading.Thread(target=ask) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert len(found) == 8 and all(one == found[0] for one in found), found
+"""
+
+
+def test_a_table_is_made_once_whoever_asks_first():
+    """Threads that ask at the same moment, in a process that has not asked yet, get the same."""
+    subprocess.run([sys.executable, "-c", ASKED_AT_ONCE], check=True)

@@ -5,6 +5,7 @@ The writer does not go through SQLAlchemy; it derives its SQL from the same decl
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import Final
 
@@ -16,6 +17,7 @@ from khata.engine.holds import Hold
 from khata.engine.records import Column, Record, spec
 
 METADATA: Final = sa.MetaData()
+_making: Final = threading.Lock()
 
 _TYPES: Final = {
     int: sa.BigInteger,
@@ -130,9 +132,14 @@ def _column(column: Column) -> sa.Column[object]:
     return sa.Column(column.name, kind, nullable=column.nullable)
 
 
-@cache
 def table_of(cls: type[Record]) -> sa.Table:
     """The SQLAlchemy table of a record class; its name, columns and keys come from the class."""
+    with _making:  # two threads that ask first would make it twice
+        return _table_of(cls)
+
+
+@cache
+def _table_of(cls: type[Record]) -> sa.Table:
     shape = spec(cls)
     declared = shape.table
     book = "book_id"
