@@ -33,6 +33,11 @@ def to_iso(instant: Instant) -> str:
     return f"{moment[:19]}.{micros:06d}Z"
 
 
+def iso_or_none(instant: Instant | None) -> str | None:
+    """As `to_iso`, for what need not have happened."""
+    return None if instant is None else to_iso(instant)
+
+
 def from_iso(text: str) -> Instant:
     """The instant of an ISO 8601 text with an offset. A date alone means its first moment, UTC.
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.access.model import ApiKey, Approval
 from khata.engine.database import View
@@ -54,7 +54,7 @@ def keys(view: View) -> list[KeyView]:
             key.roles,
             key.scopes,
             to_iso(key.created_at),
-            None if key.revoked_at is None else to_iso(key.revoked_at),
+            iso_or_none(key.revoked_at),
         )
         for key in records(view, ApiKey, query)
     ]
@@ -107,5 +107,5 @@ def _approval_view(approval: Approval) -> ApprovalView:
         approval.asked_by,
         to_iso(approval.asked_at),
         approval.decided_by,
-        None if approval.decided_at is None else to_iso(approval.decided_at),
+        iso_or_none(approval.decided_at),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from khata.base.clock import SECOND, Instant, to_iso
+from khata.base.clock import SECOND, Instant, iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.benefits.model import (
     WHOLE,
@@ -108,7 +108,7 @@ def check_open(campaign: Campaign, now: Instant) -> None:
             f"{campaign.code} does not run now: {reason.replace('_', ' ')}.",
             reason=reason,
             campaign=campaign.code,
-            expected=[to_iso(campaign.starts_at), _time(campaign.ends_at)],
+            expected=[to_iso(campaign.starts_at), iso_or_none(campaign.ends_at)],
         )
 
 
@@ -220,7 +220,7 @@ def campaign_state(campaign: Campaign, now: Instant) -> CampaignState:
         most_uses=campaign.most_uses,
         per_user=campaign.per_user,
         starts_at=to_iso(campaign.starts_at),
-        ends_at=_time(campaign.ends_at),
+        ends_at=iso_or_none(campaign.ends_at),
         sources=campaign.sources,
         categories=campaign.categories,
         partners=campaign.partners,
@@ -249,7 +249,7 @@ def use_state(use: Use) -> UseState:
         use.payer,
         use.status,
         to_iso(use.granted_at),
-        _time(use.returned_at),
+        iso_or_none(use.returned_at),
     )
 
 
@@ -287,9 +287,9 @@ def referral_state(referral: Referral) -> ReferralState:
         referral.entries,
         referral.reason,
         to_iso(referral.created_at),
-        _time(referral.qualified_at),
-        _time(referral.paid_at),
-        _time(referral.cancelled_at),
+        iso_or_none(referral.qualified_at),
+        iso_or_none(referral.paid_at),
+        iso_or_none(referral.cancelled_at),
     )
 
 
@@ -300,7 +300,3 @@ def kyc_state(kyc: Kyc) -> KycState:
 
 def _amount(minor: int | None, places: int) -> str | None:
     return None if minor is None else to_text(minor, places)
-
-
-def _time(at: Instant | None) -> str | None:
-    return None if at is None else to_iso(at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from khata.base.clock import Instant, to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.bookings.model import WHOLE, Booking, BookingState, subject_of
 from khata.domain.ledger import share
@@ -54,11 +54,7 @@ def state_of(booking: Booking) -> BookingState:
         booking.entries,
         booking.reason,
         to_iso(booking.created_at),
-        _time(booking.confirmed_at),
-        _time(booking.completed_at),
-        _time(booking.cancelled_at),
+        iso_or_none(booking.confirmed_at),
+        iso_or_none(booking.completed_at),
+        iso_or_none(booking.cancelled_at),
     )
-
-
-def _time(at: Instant | None) -> str | None:
-    return None if at is None else to_iso(at)

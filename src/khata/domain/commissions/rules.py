@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_minor, to_text
 from khata.domain.commissions.model import (
     STANDARD,
@@ -231,7 +231,7 @@ def state_of(rule: Rule) -> RuleState:
         rule.parts,
         rule.reason,
         to_iso(rule.since) if rule.version else None,
-        None if rule.ended_at is None else to_iso(rule.ended_at),
+        iso_or_none(rule.ended_at),
     )
 
 

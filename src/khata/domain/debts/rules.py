@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.debts.model import (
     KINDS,
@@ -129,7 +129,7 @@ def state_of(debt: Debt) -> DebtState:
         debt.reference,
         debt.reason,
         to_iso(debt.opened_at),
-        None if debt.settled_at is None else to_iso(debt.settled_at),
+        iso_or_none(debt.settled_at),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.escrow.model import (
     Escrow,
@@ -315,7 +315,7 @@ def state_of(escrow: Escrow, since: int = 0) -> EscrowState:
         ],
         saga=escrow.saga,
         funded_at=to_iso(escrow.funded_at),
-        delivered_at=None if escrow.delivered_at is None else to_iso(escrow.delivered_at),
+        delivered_at=iso_or_none(escrow.delivered_at),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from khata.base.clock import SECOND, to_iso
+from khata.base.clock import SECOND, iso_or_none
 from khata.base.money import Money, to_text
 from khata.domain.ledger import (
     check_four_eyes,
@@ -355,6 +355,6 @@ def state_of(hold: Hold, account: Account, entry: str | None = None) -> HoldStat
         account.unit,
         hold.group,
         hold.reference,
-        None if hold.expires_at is None else to_iso(hold.expires_at),
+        iso_or_none(hold.expires_at),
         entry,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from khata.base.clock import Instant, to_iso
+from khata.base.clock import Instant, iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.inventory.model import (
     Allocation,
@@ -177,4 +177,4 @@ def investment_state(investment: Investment) -> InvestmentState:
 
 def time_of(at: Instant | None) -> str | None:
     """A time that need not have come yet."""
-    return None if at is None else to_iso(at)
+    return iso_or_none(at)

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import Money, to_minor, to_text
 from khata.domain import mismatches
 from khata.domain.legacy.model import (
@@ -223,7 +223,7 @@ def adoption(snapshot: Snapshot, order: LegacyOrder, reason: str, wallet: str | 
         return Money(to_text(minor, snapshot.exponent), snapshot.unit) if minor else None
 
     def time(instant: int | None) -> str | None:
-        return None if instant is None else to_iso(instant)
+        return iso_or_none(instant)
 
     kept = held(order)
     return AdoptOrder(

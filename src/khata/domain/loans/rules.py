@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from khata.base.clock import DAY, Instant, to_iso
+from khata.base.clock import DAY, Instant, iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.debts import Debt, fee_outstanding, outstanding
 from khata.domain.ledger import share
@@ -105,13 +105,13 @@ def state_of(loan: Loan, debt: Debt, now: Instant) -> LoanState:
         to_text(left - fee_left, places),
         to_text(fee_left, places),
         to_text(stands.overdue, places),
-        None if stands.next_at is None else to_iso(stands.next_at),
+        iso_or_none(stands.next_at),
         None if stands.next_at is None else to_text(stands.next, places),
         loan.debt,
         loan.reference,
         loan.entry,
         to_iso(loan.granted_at),
-        None if debt.settled_at is None else to_iso(debt.settled_at),
+        iso_or_none(debt.settled_at),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.benefits import Granted
 from khata.domain.commissions import Share
@@ -100,10 +100,10 @@ def state_of(sale: Sale, escrow: Escrow | None) -> SaleState:
         saga=sale.saga,
         reason=sale.reason,
         placed_at=to_iso(sale.placed_at),
-        paid_at=_time(sale.paid_at),
-        delivered_at=_time(sale.delivered_at),
-        completed_at=_time(sale.completed_at),
-        cancelled_at=_time(sale.cancelled_at),
+        paid_at=iso_or_none(sale.paid_at),
+        delivered_at=iso_or_none(sale.delivered_at),
+        completed_at=iso_or_none(sale.completed_at),
+        cancelled_at=iso_or_none(sale.cancelled_at),
     )
 
 
@@ -118,10 +118,6 @@ def mission_state(mission: Mission) -> MissionState:
         to_text(mission.fee, mission.exponent),
         mission.unit,
         to_iso(mission.opened_at),
-        _time(mission.assigned_at),
-        _time(mission.delivered_at),
+        iso_or_none(mission.assigned_at),
+        iso_or_none(mission.delivered_at),
     )
-
-
-def _time(at: int | None) -> str | None:
-    return None if at is None else to_iso(at)

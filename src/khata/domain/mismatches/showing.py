@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from khata.base.clock import SECOND, Instant, to_iso
+from khata.base.clock import SECOND, Instant, iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.mismatches.model import (
     Action,
@@ -36,7 +36,7 @@ def mismatch_state(item: Mismatch, now: Instant) -> MismatchState:
         to_iso(item.found_at),
         "sweep" if item.by_sweep else "command",
         actions_seen(item.actions, item.exponent),
-        _iso(item.ended_at),
+        iso_or_none(item.ended_at),
         item.ended_by,
         item.reason,
         item.repair,
@@ -70,7 +70,7 @@ def repair_state(item: Repair) -> RepairState:
         item.entries,
         item.code,
         item.message,
-        _iso(item.ended_at),
+        iso_or_none(item.ended_at),
     )
 
 
@@ -105,7 +105,3 @@ def order_seen(standing: Standing) -> OrderSeen:
 
 def _text(minor: int | None, exponent: int) -> str | None:
     return None if minor is None else to_text(minor, exponent)
-
-
-def _iso(instant: Instant | None) -> str | None:
-    return None if instant is None else to_iso(instant)

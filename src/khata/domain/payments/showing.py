@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from khata.base.clock import Instant, to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.payments.model import Dispute, Payable, Payment, Refund
 
@@ -85,10 +85,6 @@ class DisputeState(msgspec.Struct, frozen=True):
     created_at: str
 
 
-def _time(at: Instant | None) -> str | None:
-    return None if at is None else to_iso(at)
-
-
 def payable_state(payable: Payable) -> PayableState:
     """The payable as its caller is told of it."""
     return PayableState(
@@ -103,7 +99,7 @@ def payable_state(payable: Payable) -> PayableState:
         payable.active,
         payable.paid_by,
         to_iso(payable.registered_at),
-        _time(payable.paid_at),
+        iso_or_none(payable.paid_at),
     )
 
 
@@ -131,8 +127,8 @@ def payment_state(payment: Payment) -> PaymentState:
         payment.code,
         payment.message,
         to_iso(payment.created_at),
-        _time(payment.paid_at),
-        _time(payment.expires_at),
+        iso_or_none(payment.paid_at),
+        iso_or_none(payment.expires_at),
     )
 
 

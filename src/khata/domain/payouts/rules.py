@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.payouts.model import (
     FEES,
@@ -141,7 +141,7 @@ def account_state(account: BankAccount) -> BankAccountState:
         account.evidence,
         account.reason,
         to_iso(account.added_at),
-        _when(account.verified_at),
+        iso_or_none(account.verified_at),
     )
 
 
@@ -168,11 +168,11 @@ def state_of(payout: Payout) -> PayoutState:
         payout.code,
         payout.message,
         to_iso(payout.created_at),
-        _when(payout.locked_at),
-        _when(payout.processing_at),
-        _when(payout.completed_at),
-        _when(payout.failed_at),
-        _when(payout.returned_at),
+        iso_or_none(payout.locked_at),
+        iso_or_none(payout.processing_at),
+        iso_or_none(payout.completed_at),
+        iso_or_none(payout.failed_at),
+        iso_or_none(payout.returned_at),
     )
 
 
@@ -182,10 +182,6 @@ def _place(payout: Payout) -> Any:
     if payout.position.get(LOCKED):
         return "locked"
     return "paid_out" if payout.status == "completed" else "wallet"
-
-
-def _when(instant: int | None) -> str | None:
-    return None if instant is None else to_iso(instant)
 
 
 def totals(payouts: Iterable[Payout]) -> list[BatchTotal]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from khata.base.clock import DAY, Instant, to_iso
+from khata.base.clock import DAY, Instant, iso_or_none, to_iso
 from khata.base.money import to_minor, to_text
 from khata.domain.ledger import entry_id
 from khata.domain.reconciliation.model import (
@@ -262,7 +262,7 @@ def match_state(match: Match) -> MatchState:
         match.by,
         to_iso(match.at),
         match.undone_by,
-        _iso(match.undone_at),
+        iso_or_none(match.undone_at),
         match.reason,
     )
 
@@ -287,7 +287,7 @@ def exception_state(found: ReconException, now: Instant) -> ExceptionState:
         found.note,
         found.carried,
         to_iso(found.opened_at),
-        _iso(found.closed_at),
+        iso_or_none(found.closed_at),
         found.closed_by,
         found.reason,
     )
@@ -307,7 +307,7 @@ def period_state(period: Period) -> PeriodState:
         to_iso(period.closed_at),
         period.reason,
         period.reopened_by,
-        _iso(period.reopened_at),
+        iso_or_none(period.reopened_at),
     )
 
 
@@ -326,7 +326,7 @@ def discrepancy_state(found: Discrepancy, now: Instant) -> DiscrepancyState:
         max(0, (found.gone_at or now) - found.first_seen) // DAY,
         to_iso(found.first_seen),
         to_iso(found.last_seen),
-        _iso(found.gone_at),
+        iso_or_none(found.gone_at),
     )
 
 
@@ -345,7 +345,3 @@ def run_state(run: Run) -> RunState:
         to_iso(run.started_at),
         to_iso(run.ended_at),
     )
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else to_iso(at)

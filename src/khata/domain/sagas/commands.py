@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none
 from khata.base.money import Money, to_minor
 from khata.domain.ledger import check_reason
 from khata.domain.sagas import rules
@@ -549,6 +549,6 @@ def state_of(book: Book, run: SagaRun) -> SagaState:
         run.reference,
         run.code,
         run.message,
-        None if run.due_at is None else to_iso(run.due_at),
+        iso_or_none(run.due_at),
         Money(run.amount, run.currency) if run.amount and run.currency else None,
     )

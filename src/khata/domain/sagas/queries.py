@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 import msgspec
 import sqlalchemy as sa
 
-from khata.base.clock import DAY, SECOND, to_iso
+from khata.base.clock import DAY, SECOND, iso_or_none, to_iso
 from khata.base.money import Money
 from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.ledger import entry_id
@@ -194,8 +194,8 @@ def schedules(view: View) -> list[ScheduleView]:
             found.zone,
             found.saga,
             found.enabled,
-            _iso(found.next_at),
-            _iso(found.last_at),
+            iso_or_none(found.next_at),
+            iso_or_none(found.last_at),
         )
         for found in records(view, Schedule, query)
     ]
@@ -369,14 +369,10 @@ def _view(run: SagaRun, history: list[SagaLine]) -> SagaView:
         Money(run.amount, run.currency) if run.amount and run.currency else None,
         run.started_by,
         to_iso(run.started_at),
-        _iso(run.failed_at),
-        _iso(run.ended_at),
-        _iso(run.due_at),
+        iso_or_none(run.failed_at),
+        iso_or_none(run.ended_at),
+        iso_or_none(run.due_at),
         run.intent.key if run.intent else None,
         run.worker,
         history,
     )
-
-
-def _iso(instant: int | None) -> str | None:
-    return None if instant is None else to_iso(instant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from khata.base.clock import SECOND, Instant, to_iso
+from khata.base.clock import SECOND, Instant, iso_or_none, to_iso
 from khata.domain.shadow.model import (
     SLICES,
     WHOLE,
@@ -143,7 +143,7 @@ def line_of(flow: Flow, tally: FlowTally, now: Instant) -> FlowLine:
 
 def iso(instant: Instant | None) -> str | None:
     """As `to_iso`, None for None."""
-    return None if instant is None else to_iso(instant)
+    return iso_or_none(instant)
 
 
 def signature_view(item: FlowSignature) -> SignatureView:

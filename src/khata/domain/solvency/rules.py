@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.solvency.model import (
     CashView,
@@ -140,7 +140,7 @@ def check_view(check: SolvencyCheck) -> CheckView:
         check.equation,
         check.breach,
         breach_of(check),
-        None if check.slot is None else to_iso(check.slot),
+        iso_or_none(check.slot),
         check.asked_by,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from khata.base.clock import Instant, to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_minor, to_text
 from khata.domain.ledger import share
 from khata.domain.squads.model import (
@@ -160,8 +160,8 @@ def member_state(
         text(member.refunded),
         text(member.withdrawn),
         squad.unit,
-        _time(member.joined_at),
-        _time(member.left_at),
+        iso_or_none(member.joined_at),
+        iso_or_none(member.left_at),
         entry,
     )
 
@@ -189,7 +189,7 @@ def squad_state(
         [member_state(squad, member, own=seer in {None, member.owner}) for member in shown],
         squad.reason,
         to_iso(squad.created_at),
-        _time(squad.closed_at),
+        iso_or_none(squad.closed_at),
     )
 
 
@@ -214,7 +214,3 @@ def purchase_state(purchase: SquadPurchase) -> SquadPurchaseState:
         purchase.made_by,
         to_iso(purchase.created_at),
     )
-
-
-def _time(at: Instant | None) -> str | None:
-    return None if at is None else to_iso(at)

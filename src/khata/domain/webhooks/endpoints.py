@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from khata.base.clock import SECOND, to_iso
+from khata.base.clock import SECOND, iso_or_none, to_iso
 from khata.domain.ledger import check_reason
 from khata.domain.webhooks import rules
 from khata.domain.webhooks.model import OVERLAP, Endpoint
@@ -261,7 +261,7 @@ def endpoint_state(endpoint: Endpoint) -> EndpointState:
         endpoint.description,
         endpoint.status,
         endpoint.reason,
-        None if until is None else to_iso(until),
+        iso_or_none(until),
         to_iso(endpoint.created_at),
         to_iso(endpoint.changed_at),
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from khata.base.clock import Instant, to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.paging import Page, checked_limit, from_cursor
 from khata.domain.webhooks import rules
 from khata.domain.webhooks.endpoints import EndpointState, Replay, Resend, endpoint_state
@@ -151,13 +151,9 @@ def _item_view(item: InboxItem) -> ItemView:
         item.digest,
         item.sealed,
         to_iso(item.received_at),
-        _iso(item.due_at),
-        _iso(item.settled_at),
+        iso_or_none(item.due_at),
+        iso_or_none(item.settled_at),
     )
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else to_iso(at)
 
 
 # ── what goes out ────────────────────────────────────────────────────────────────────
@@ -229,11 +225,11 @@ def _delivery_view(row: sa.Row[Any]) -> DeliveryView:
         row.type,
         row.status,
         row.attempts,
-        _iso(row.next_at),
+        iso_or_none(row.next_at),
         row.last_status,
         row.last_error,
         to_iso(row.created_at),
-        _iso(row.done_at),
+        iso_or_none(row.done_at),
     )
 
 
