@@ -23,7 +23,7 @@ from khata.domain.ledger import (
     minor_of,
     wallet_account,
 )
-from khata.domain.payments import Payable
+from khata.domain.payments import Payable, check_free, taken_by
 from khata.domain.setup import exponent_of, source_of
 from khata.engine.accounts import Account
 from khata.engine.book import Book
@@ -138,6 +138,7 @@ def fund(book: Book, command: FundEscrow) -> EscrowState:
             f"{command.ref} is to be paid by a payment, whose money comes to lie there.",
             got=command.ref,
         )
+    check_free(book, command.ref)
     entry = _pay_in(book, command, payer, escrow, minor)
     terms = Terms(
         payer.owner or "",
@@ -160,6 +161,7 @@ def _expect(book: Book, command: FundEscrow) -> None:
     for name in names[: holding.MOST_LEGS]:
         codes += [name if name.partition("/")[0] in ROOTS else f"wallet/{name}"]
     rows: list[tuple[type[Record], str]] = [(Escrow, command.ref), (Payable, command.ref)]
+    rows += taken_by(command.ref)
     if command.hold is not None:
         rows.append((Hold, command.hold))
     book.expect(rows, [(Account, "code", code) for code in codes])
@@ -304,9 +306,17 @@ def _account(book: Book, escrow: Escrow) -> Account:
 
 @VERBS.handles(ConfirmDelivery, roles=("admin", "logistics", "support", "service"))
 def confirm_delivery(book: Book, command: ConfirmDelivery) -> EscrowState:
-    """Errors: `EscrowNotFound`, `EscrowClosed`."""
+    """Errors: `EscrowNotFound`, `EscrowClosed`; `InvalidTransition` for the escrow of a sale or an
+    order, which is delivered itself.
+    """
     check_reason(command.reason)
     escrow = holding.escrow_of(book, command.escrow)
+    if escrow.keeper is not None:  # who may say so, and when, is for its keeper to know
+        raise InvalidTransition(
+            f"{escrow.ref} is kept for the {escrow.keeper}: deliver that.",
+            expected=f"the {escrow.keeper}",
+            got=escrow.ref,
+        )
     return _told(holding.delivered(book, escrow, command.reason), escrow)
 
 

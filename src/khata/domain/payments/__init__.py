@@ -24,6 +24,7 @@ from khata.domain.payments.model import (
     ProviderEvent,
     Refund,
 )
+from khata.domain.payments.naming import check_free, named_by, taken_by
 from khata.domain.payments.queries import (
     Offered,
     disputes,
@@ -73,10 +74,12 @@ __all__ = [
     "Tell",
     "apply_event",
     "cancel",
+    "check_free",
     "disputes",
     "followed_by",
     "initiate",
     "lost",
+    "named_by",
     "offered",
     "open_refund",
     "payable",
@@ -88,4 +91,5 @@ __all__ = [
     "refundable",
     "refunds",
     "register",
+    "taken_by",
 ]

@@ -17,6 +17,7 @@ from khata.domain.payments.model import (
     ProviderEvent,
     Way,
 )
+from khata.domain.payments.naming import check_free, taken_by
 from khata.domain.payments.refunding import open_refund, refundable
 from khata.domain.payments.showing import (
     PayableState,
@@ -168,8 +169,12 @@ def register(
     code = escrow or f"escrow/{subject}"
     if not code.startswith("escrow/"):
         raise Invalid("The money goes into escrow.", expected="such as escrow/M1", got=code[:60])
+    place = code.removeprefix("escrow/")
+    book.expect([(Payable, subject), *taken_by(subject), *taken_by(place)])
     if book.peek(Payable, subject) is not None:
         raise AlreadyExists(f"{subject} is registered already.", got=subject)
+    for name in dict.fromkeys((subject, place)):
+        check_free(book, name)
     house_account(book, code, amount.currency)
     return book.add(
         Payable(
