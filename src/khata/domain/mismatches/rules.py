@@ -142,8 +142,12 @@ def missing(standing: Standing) -> int:
 
 
 def bank_due(standing: Standing) -> int:
-    """What has still to come by bank: all that did not come by it and is not the wallet's."""
+    """What has still to come by bank: all that did not come by it and is not the wallet's. What
+    went back before the order was paid has to come again.
+    """
     by_bank = standing.captured - (standing.wallet_moved - standing.held)
+    if standing.finance == "receipt_uploaded":
+        by_bank -= min(standing.refunded, standing.captured)
     return max(0, standing.total - standing.wallet_part - by_bank)
 
 

@@ -4,6 +4,7 @@ from khata.domain.orders.adopting import AdoptOrder, Piece
 from khata.domain.orders.changing import checked, checked_by, order_of
 from khata.domain.orders.commands import (
     MEDIA,
+    MOST_RECEIPTS,
     ApprovePayment,
     CancelOrder,
     ExtendGrace,
@@ -71,6 +72,7 @@ from khata.domain.orders.verbs import VERBS
 
 __all__ = [
     "MEDIA",
+    "MOST_RECEIPTS",
     "RESERVED",
     "SAGAS",
     "STATES",

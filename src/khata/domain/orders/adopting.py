@@ -13,7 +13,7 @@ import msgspec
 
 from khata.base.clock import Instant, from_iso
 from khata.base.money import MAX_MINOR, Money, to_minor, to_positive_minor, to_text
-from khata.domain import commissions, escrow, inventory, payments
+from khata.domain import commissions, escrow, inventory
 from khata.domain.escrow import Escrow
 from khata.domain.ledger import (
     account_of,
@@ -36,7 +36,7 @@ from khata.domain.orders.model import (
     Warehouse,
     subject_of,
 )
-from khata.domain.orders.placing import check_person
+from khata.domain.orders.placing import check_new, check_person
 from khata.domain.orders.verbs import VERBS
 from khata.domain.setup import exponent_of, source_of
 from khata.engine.accounts import Account
@@ -296,10 +296,8 @@ def _check_names(book: Book, command: AdoptOrder) -> None:
         check_text(command.title, "title", 200)
     if len(command.pieces or ()) > _MOST_PIECES:
         raise Invalid("Too many pieces.", expected=_MOST_PIECES, got=len(command.pieces or ()))
+    check_new(book, command.ref)
     subject = subject_of(command.ref)
-    for cls, key in ((Order, command.ref), (Escrow, subject), (payments.Payable, subject)):
-        if book.peek(cls, key) is not None:
-            raise AlreadyExists(f"The order {command.ref} exists already.", got=command.ref)
     if any(account.balance for account in book.find(Account, code=f"escrow/{subject}")):
         raise AlreadyExists(f"Money lies on escrow/{subject} already.", got=command.ref)
 

@@ -73,6 +73,7 @@ def _bring(book: Book, order: Order, came: int, more: int, bank: str, evidence: 
     """What came by bank: onto the order's account, and what is too much into the wallet."""
     if not came:
         return order
+    order = paying.reclaim(book, order, evidence)
     legs = [(house_account(book, bank, order.unit).id, came)]
     if came > more:
         legs.append((paying.account_for(book, order).id, more - came))
@@ -95,8 +96,11 @@ def _bring(book: Book, order: Order, came: int, more: int, bank: str, evidence: 
 
 
 def _wallet_pays(book: Book, order: Order, rest: int) -> Order:
-    """The wallet pays what the transfer lacks: more is held, or it is taken at once."""
-    if paying.active_hold(book, order) is not None:
+    """The wallet pays what the transfer lacks: more is held, or it is taken at once. Nothing more
+    is held on a wallet when it is another one that was said to pay.
+    """
+    hold, pays = paying.active_hold(book, order), paying.wallet_for(book, order)
+    if hold is not None and hold.account_id == pays.id:
         book.perform(RaiseHold(order.hold or "", paying.money_of(order, rest)))
     note(book, order, "money", f"wallet {to_text(rest, order.exponent)} more")
     return book.change(order, wallet_part=order.wallet_part + rest)
@@ -122,7 +126,8 @@ def reject(book: Book, order: Order, reason: str, *, by: str | None = None) -> O
     """The receipt shows no such transfer. While the grace runs another can be uploaded; after it
     the policy gives some days more, or the order is let go.
 
-    Errors: `InvalidTransition` unless a receipt was uploaded; those of letting go.
+    Errors: `InvalidTransition` unless a receipt was uploaded; those of letting go, and
+    `ApprovalRequired` for it.
     """
     if order.finance != "receipt_uploaded":
         raise InvalidTransition(
@@ -133,6 +138,7 @@ def reject(book: Book, order: Order, reason: str, *, by: str | None = None) -> O
     until = order.grace_ends_at or 0
     retry = paying.policy_of(book).retry_days
     if until <= book.now and not retry:
+        check_four_eyes(book, paying.account_for(book, order), rules.left_of(order))
         order = moving.call_off(book, order, reason)
         return book.change(order, reason=reason)
     if until <= book.now:
@@ -152,6 +158,7 @@ def _decide(book: Book, order: Order, status: str, reason: str) -> None:
         book.change(
             receipt,
             status=status,
+            open_sha256=receipt.sha256 if status == "approved" else None,
             reason=reason,
             decided_by=str(book.actor),
             decided_at=book.now,

@@ -20,7 +20,7 @@ from khata.domain.orders.verbs import VERBS
 from khata.domain.setup import exponent_of, keep, setting
 from khata.engine.book import Book
 from khata.engine.command import Command
-from khata.errors import CurrencyMismatch, Invalid, InvalidTransition
+from khata.errors import CurrencyMismatch, Invalid, InvalidTransition, RoleRequired
 from khata.errors.operations import GraceEnded, ReceiptRefused
 
 MEDIA: Final = ("application/pdf", "image/png", "image/jpeg", "image/webp", "image/heic")
@@ -29,6 +29,8 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _ACCOUNT: Final = re.compile(r"(bank|cash)/[^\s\x00-\x1f\x7f]{1,100}")
 _MOST_BYTES: Final = 50_000_000
 _MOST_NAME: Final = 200
+MOST_RECEIPTS: Final = 20
+"""For one order, with those that were rejected and replaced."""
 
 
 class ReceiptFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +46,7 @@ class ReceiptFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class UploadReceipt(Command, frozen=True, tag="orders.upload_receipt"):
     """Show a bank transfer for an order. Another receipt takes the place of one that nobody has
-    decided yet.
+    decided yet. An order takes twenty of them, all while its grace runs.
     """
 
     order: str
@@ -94,7 +96,8 @@ class MoveOrder(Command, frozen=True, tag="orders.move", omit_defaults=True):
 class CancelOrder(Command, frozen=True, tag="orders.cancel", omit_defaults=True):
     """Call an order off before it is delivered: money and pieces go back to where they were.
 
-    `wallet`: of the customer, which gets it; left out, the order's.
+    `wallet`: of the customer, which gets it; left out, the order's. An owner names one only where
+    the order has none.
     """
 
     order: str
@@ -134,7 +137,7 @@ class SetOrderPolicy(Command, frozen=True, tag="orders.set_policy", omit_default
 @VERBS.handles(UploadReceipt, roles=("owner", "admin", "finance", "support", "service"))
 def upload(book: Book, command: UploadReceipt) -> ReceiptState:
     """Errors: `OrderNotFound`, `NotYours`, `GraceEnded`, `InvalidTransition`, `Invalid`;
-    `ReceiptRefused` for a receipt that counts for an order already.
+    `ReceiptRefused` for a receipt that counts for an order already, or beyond `MOST_RECEIPTS`.
     """
     order, file = order_of(book, command.order), command.receipt
     _check_file(file)
@@ -145,18 +148,14 @@ def upload(book: Book, command: UploadReceipt) -> ReceiptState:
         rules.check_transition(
             "finance", order.finance, "receipt_uploaded", book.actor.roles, "orders.upload_receipt"
         )
-        if order.grace_ends_at is not None and book.now >= order.grace_ends_at:
-            raise GraceEnded(
-                f"The time for the transfer of {order.ref} is over.",
-                expected=state_of(order).grace_ends_at,
-                got=None,
-            )
+    _check_time(book, order)
     before = order.receipt
     receipt = book.add(
         Receipt(
             id=book.new_id("rct"),
             order=order.ref,
             sha256=file.sha256,
+            open_sha256=file.sha256,
             media=file.media,
             size=file.size,
             name=file.name,
@@ -179,25 +178,50 @@ def upload(book: Book, command: UploadReceipt) -> ReceiptState:
     return receipt_state(receipt)
 
 
+def _check_time(book: Book, order: Order) -> None:
+    """Whether another receipt can come. One that came in time holds no place for one that did not.
+
+    Errors: `GraceEnded`, `ReceiptRefused`.
+    """
+    if order.grace_ends_at is not None and book.now >= order.grace_ends_at:
+        raise GraceEnded(
+            f"The time for the transfer of {order.ref} is over.",
+            expected=state_of(order).grace_ends_at,
+            got=None,
+        )
+    if len(book.find(Receipt, order=order.ref)) >= MOST_RECEIPTS:
+        raise ReceiptRefused(
+            f"{order.ref} has {MOST_RECEIPTS} receipts: ask the house.",
+            reason="too_many",
+            expected=f"at most {MOST_RECEIPTS}",
+            got=MOST_RECEIPTS + 1,
+        )
+
+
 def _same_file(book: Book, order: Order, file: ReceiptFile) -> Receipt | None:
     """The same file where it waits for the same order. Errors: `ReceiptRefused`."""
-    for known in book.find(Receipt, sha256=file.sha256):
+    for known in book.find(Receipt, open_sha256=file.sha256):
         if known.status == "uploaded" and known.order == order.ref:
             return known
-        if known.status in {"uploaded", "approved"}:
-            raise ReceiptRefused(
-                "This receipt counts for an order already.",
-                reason="used",
-                expected="a receipt of its own",
-                got=file.sha256,
-            )
+        raise ReceiptRefused(
+            "This receipt counts for an order already.",
+            reason="used",
+            expected="a receipt of its own",
+            got=file.sha256,
+        )
     return None
 
 
 def _replace(book: Book, name: str | None) -> None:
     known = None if name is None else book.peek(Receipt, name)
     if known is not None and known.status == "uploaded":
-        book.change(known, status="replaced", decided_by=str(book.actor), decided_at=book.now)
+        book.change(
+            known,
+            status="replaced",
+            open_sha256=None,
+            decided_by=str(book.actor),
+            decided_at=book.now,
+        )
 
 
 def _check_file(file: ReceiptFile) -> None:
@@ -300,24 +324,44 @@ def move(book: Book, command: MoveOrder) -> OrderState:
 
 @VERBS.handles(CancelOrder, roles=("owner", "admin", "finance", "support", "service"))
 def cancel(book: Book, command: CancelOrder) -> OrderState:
-    """An owner calls off what the warehouse has not begun with.
+    """An owner calls off what the warehouse has not begun with, and nobody has earned from.
 
     Errors: `OrderNotFound`, `NotYours`, `InvalidTransition`, `RoleRequired`, `Invalid`; those of
     giving back; `ApprovalRequired`.
     """
     order = order_of(book, command.order)
     check_text(command.reason, "reason")
-    if book.actor.owner is not None and order.warehouse != "waiting":
+    if book.actor.owner is not None:
+        _check_owner_cancels(book, order, command.wallet)
+    back = rules.left_of(order)
+    if back > 0:
+        check_four_eyes(book, paying.account_for(book, order), back)
+    order = moving.call_off(book, order, command.reason, wallet=command.wallet, by="orders.cancel")
+    return state_of(checked(book, book.change(order, reason=command.reason)))
+
+
+def _check_owner_cancels(book: Book, order: Order, wallet: str | None) -> None:
+    """Errors: `InvalidTransition`, `RoleRequired`, those of `wallet_for`."""
+    if order.warehouse != "waiting":
         raise InvalidTransition(
             f"{order.ref} is being prepared: ask the house.",
             expected="waiting",
             got=order.warehouse,
         )
-    back = order.captured - order.refunded
-    if back > 0:
-        check_four_eyes(book, paying.account_for(book, order), back)
-    order = moving.call_off(book, order, command.reason, wallet=command.wallet, by="orders.cancel")
-    return state_of(checked(book, book.change(order, reason=command.reason)))
+    kept = paying.escrow_of(book, order)
+    if kept is not None and any(leg.received for leg in kept.legs):
+        raise InvalidTransition(
+            f"{order.ref} is paid out: ask the house.", expected="held", got=kept.status
+        )
+    if wallet is None or order.wallet is None:
+        return
+    if paying.wallet_for(book, order, wallet).id != paying.wallet_for(book, order).id:
+        # what came from a wallet that is frozen does not get around that
+        raise RoleRequired(
+            "Another wallet is not for an owner to say.",
+            expected=["admin", "finance", "support", "service"],
+            got=["owner"],
+        )
 
 
 @VERBS.handles(RefundOrder, roles=("admin", "finance", "service"))

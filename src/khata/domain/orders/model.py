@@ -166,12 +166,14 @@ class Receipt(Record, frozen=True):
     """What a customer shows of a bank transfer: the file itself is kept outside of the book.
 
     `sha256`: of its bytes, in hex, by which it is found there. `media`: such as `image/png`.
-    `size`: bytes. `name`: as the customer called it.
+    `size`: bytes. `name`: as the customer called it. `open_sha256`: the same, as long as it counts
+    for its order, which is until it is rejected, replaced or dropped.
     """
 
     id: str
     order: str
     sha256: str
+    open_sha256: str | None
     media: str
     size: int
     name: str
@@ -183,7 +185,10 @@ class Receipt(Record, frozen=True):
     decided_at: int | None
 
     TABLE: ClassVar = Table(
-        "order_receipts", key=("id",), finds=("sha256",), indexes=(("order", "uploaded_at"),)
+        "order_receipts",
+        key=("id",),
+        finds=("open_sha256", "order"),
+        indexes=(("sha256",), ("order", "uploaded_at")),
     )
 
 

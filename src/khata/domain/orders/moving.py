@@ -153,4 +153,4 @@ def drop_receipt(book: Book, order: Order, reason: str) -> None:
     """A receipt that nobody has decided is of no use to an order that is called off."""
     receipt = None if order.receipt is None else book.peek(Receipt, order.receipt)
     if receipt is not None and receipt.status == "uploaded":
-        book.change(receipt, status="dropped", reason=reason)
+        book.change(receipt, status="dropped", open_sha256=None, reason=reason)

@@ -13,10 +13,10 @@ import msgspec
 
 from khata.base.clock import SECOND
 from khata.base.money import Money, to_text
-from khata.domain import commissions, escrow, holds
+from khata.domain import commissions, debts, escrow, holds
 from khata.domain.escrow import Back, Escrow, Leg
 from khata.domain.holds import CaptureHold, PlaceHold, RaiseHold
-from khata.domain.ledger import account_of, enter, house_account, share
+from khata.domain.ledger import account_of, enter, house_account, share, wallet_account
 from khata.domain.orders import rules
 from khata.domain.orders.changing import note, turn
 from khata.domain.orders.model import SALES, Order, OrderPolicy
@@ -28,6 +28,8 @@ from khata.engine.sagas import start
 from khata.errors import Invalid
 from khata.errors.market import EscrowClosed
 
+RECEIVABLE: Final = "refund"
+"""The kind of debt of a customer who was given back more than they had paid."""
 _DAY_SECONDS: Final = 86_400
 
 
@@ -45,9 +47,11 @@ def wallet_for(book: Book, order: Order, named: str | None = None) -> Account:
     """The customer's wallet, which pays and gets back: the one that is named, or the order's own.
 
     Errors: `Invalid` when none is known, or it is not the customer's; `WalletNotFound`,
-    `CurrencyMismatch`.
+    `CurrencyMismatch`; `NotYours` for an owner who names what is not theirs.
     """
     path = named or order.wallet
+    if named is not None and book.actor.owner is not None:
+        wallet_account(book, named)  # whether there is such a wallet is not for them to learn
     if path is None:
         raise Invalid(
             f"Say which wallet of {order.customer[:60]} it is.",
@@ -101,8 +105,13 @@ def take_from_wallet(book: Book, order: Order) -> Order:
 
     Errors: those of `holds.capture` and `enter`.
     """
+    order = reclaim(book, order, "More went back than came.")
+    if order.finance in rules.AWAITING:  # what came elsewhere is not taken twice
+        missing = min(order.wallet_part - order.wallet_taken, rules.lacking(order))
+        order = book.change(order, wallet_part=order.wallet_taken + max(missing, 0))
     missing = order.wallet_part - order.wallet_taken
     if missing <= 0:
+        holds.let_go(book, order.hold)
         return order
     entries = list(order.entries)
     hold = active_hold(book, order)
@@ -129,6 +138,42 @@ def take_from_wallet(book: Book, order: Order) -> Order:
     )
 
 
+def reclaim(book: Book, order: Order, reason: str) -> Order:
+    """What the customer was given back beyond what they had paid, they owe from now on; and what
+    comes later is not taken for it.
+
+    Errors: those of `debts.owe` and of a movement.
+    """
+    excess = order.refunded - order.reclaimed - order.captured
+    if excess <= 0:
+        return order
+    owed = house_account(book, debts.account_code(RECEIVABLE, order.customer), order.unit)
+    source = source_of(book, "adjustment")
+    other = house_account(book, source.against, order.unit)
+    moved = enter(
+        book,
+        ((owed.id, excess), (other.id, -excess)),
+        type="reclaim",
+        source=source,
+        reference=order.subject,
+        note=reason,
+    )
+    debts.owe(
+        book,
+        order.customer,
+        RECEIVABLE,
+        order.unit,
+        excess,
+        reference=order.subject,
+        reason=reason,
+        wallet=order.wallet,
+    )
+    note(book, order, "money", f"owed {to_text(excess, order.exponent)}", reason=reason)
+    return book.change(
+        order, reclaimed=order.reclaimed + excess, entries=[*order.entries, moved.id]
+    )
+
+
 # ── escrow ───────────────────────────────────────────────────────────────────────────
 
 
@@ -152,7 +197,7 @@ def begin_escrow(book: Book, order: Order, entries: list[str] | None = None) -> 
 
     Errors: `AlreadyExists`, those of `legs_of`.
     """
-    amount = order.captured - order.refunded
+    amount = rules.left_of(order)
     terms = escrow.Terms(
         owner=order.customer,
         payer=order.wallet,
@@ -246,7 +291,7 @@ def let_go(book: Book, order: Order, reason: str, wallet: str | None = None) -> 
     Errors: `Invalid` when no wallet is known to get it; those of `enter`.
     """
     holds.let_go(book, order.hold)
-    back = order.captured - order.refunded
+    back = rules.left_of(order)
     if back <= 0:
         return order
     account = wallet_for(book, order, wallet)

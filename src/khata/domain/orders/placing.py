@@ -38,6 +38,8 @@ _MOST_LINES: Final = 100
 _MOST_PIECES: Final = 1_000_000
 _MOST_TITLE: Final = 200
 
+payments.named_by("order", Order)
+
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is ordered: a stock item (`sku`) or something that a `title` names.
@@ -126,7 +128,7 @@ def _pay(book: Book, order: Order, command: PlaceOrder | PayOrder, by: str) -> O
         wallet = _wallet(book, order, command.wallet)
         order = book.change(order, wallet=wallet.code.removeprefix("wallet/"))
         part = _wallet_part(book, order, command, wallet)
-        order = book.change(order, wallet_part=part)
+        order = book.change(order, wallet_part=order.wallet_taken + part)
     elif command.wallet_part is not None:
         raise Invalid("Say which wallet pays that part.", expected="a wallet", got=None)
     if command.pay == "wallet":
@@ -134,7 +136,7 @@ def _pay(book: Book, order: Order, command: PlaceOrder | PayOrder, by: str) -> O
         return paying.settle(book, order, by=by, reason=None)
     order = paying.wait(book, order, paying.after_days(book, days))
     if command.pay == "mixed":
-        order = paying.set_aside(book, order, order.wallet_part)
+        order = paying.set_aside(book, order, order.wallet_part - order.wallet_taken)
         return turn(book, order, {"finance": "wallet_partial"}, by=by)
     if command.pay == "bank":
         return turn(book, order, {"finance": "bank_transfer_grace"}, by=by)
@@ -146,10 +148,11 @@ def _wallet_part(book: Book, order: Order, command: PlaceOrder | PayOrder, walle
     part = 0
     if command.wallet_part is not None:
         part = minor_of(book, wallet, command.wallet_part)
+    rest = rules.lacking(order)
     if command.pay == "wallet":
-        part = part or order.total
-    most = order.total if command.pay == "wallet" else order.total - 1
-    least = {"wallet": order.total, "mixed": 1}.get(command.pay, 0)
+        part = part or rest
+    most = rest if command.pay == "wallet" else rest - 1
+    least = {"wallet": rest, "mixed": 1}.get(command.pay, 0)
     most = most if command.pay in {"wallet", "mixed"} else 0
     if not least <= part <= most:
         raise Invalid(
@@ -222,9 +225,20 @@ def _check(book: Book, command: PlaceOrder) -> None:
         raise Invalid("A seller's wallet has a seller.", expected="seller", got=None)
     subject = subject_of(command.ref)
     escrow.check_terms(subject, command.release_on, command.release_days or 0)
-    for cls, key in ((Order, command.ref), (Escrow, subject), (payments.Payable, subject)):
-        if book.peek(cls, key) is not None:
-            raise AlreadyExists(f"The order {command.ref} exists already.", got=command.ref)
+    check_new(book, command.ref)
+    if book.find(
+        Account, code=f"escrow/{subject}"
+    ):  # by whatever name, somebody's money is to come
+        raise AlreadyExists(f"escrow/{subject} is an account already.", got=command.ref)
+
+
+def check_new(book: Book, ref: str) -> None:
+    """No order is called so, and nothing else keeps money there. Errors: `AlreadyExists`."""
+    subject = subject_of(ref)
+    rows = ((Order, ref), (Escrow, subject), (payments.Payable, subject))
+    book.expect(rows, [(Account, "code", f"escrow/{subject}")])
+    if any(book.peek(cls, key) is not None for cls, key in rows):
+        raise AlreadyExists(f"The order {ref} exists already.", got=ref)
 
 
 def check_person(name: str) -> None:

@@ -68,7 +68,17 @@ class OrderDifference(msgspec.Struct, frozen=True):
 
 def order(view: View, ref: str) -> OrderState:
     """One order. Errors: `OrderNotFound`; `NotYours` for who has no part in it."""
-    return state_of(_order(view, ref))
+    return _told(view, _order(view, ref))
+
+
+def _told(view: View, item: Order) -> OrderState:
+    """The order as it is shown: a seller is told what was sold, not how somebody pays."""
+    state = state_of(item)
+    if view.actor.owner in {None, item.customer}:
+        return state
+    return msgspec.structs.replace(
+        state, wallet=None, hold=None, receipt=None, saga=None, entries=[]
+    )
 
 
 def _order(view: View, ref: str) -> Order:
@@ -84,18 +94,27 @@ def _order(view: View, ref: str) -> Order:
 def history(
     view: View, ref: str, *, cursor: str | None = None, limit: int = 50
 ) -> Page[OrderChangeView]:
-    """What happened with an order, from the beginning.
+    """What happened with an order, from the beginning; a seller is told of the axes, and why where
+    it is about goods.
 
     Errors: as `order`; `Invalid` limit, `InvalidCursor`.
     """
-    _order(view, ref)
+    sells = view.actor.owner not in {None, _order(view, ref).customer}
     of = _CHANGES.c
     query = select(view, OrderChange).where(of.order == ref)
+    if sells:
+        query = query.where(of.axis.in_(rules.STATES))
     if cursor is not None:
         query = query.where(sa.tuple_(of.seq, of.n) > from_cursor(cursor, int, int))
     query = query.order_by(of.seq, of.n).limit(checked_limit(limit) + 1)
     page = paged(records(view, OrderChange, query), limit, lambda line: (line.seq, line.n))
-    return Page([change_view(line) for line in page.items], page.next)
+    lines = [change_view(line) for line in page.items]
+    if sells:
+        lines = [
+            msgspec.structs.replace(line, reason=None) if line.axis == "finance" else line
+            for line in lines
+        ]
+    return Page(lines, page.next)
 
 
 def receipts(view: View, ref: str) -> list[ReceiptState]:
@@ -155,7 +174,7 @@ def orders(
         query = query.where(sa.tuple_(of.placed_at, of.ref) < from_cursor(cursor, int, str))
     query = query.order_by(of.placed_at.desc(), of.ref.desc()).limit(checked_limit(limit) + 1)
     page = paged(records(view, Order, query), limit, lambda item: (item.placed_at, item.ref))
-    return Page([state_of(item) for item in page.items], page.next)
+    return Page([_told(view, item) for item in page.items], page.next)
 
 
 def _checked_state(axis: str, state: str) -> str:
@@ -196,6 +215,8 @@ def _waiting(view: View, axis: str, state: str, seconds: int, limit: int) -> lis
         query = query.where(of.finance.in_(rules.FUNDED))
     if (axis, state) == ("logistics", "waiting"):
         query = query.where(of.warehouse == "picked")
+    if (axis, state) == ("logistics", "returned"):  # until they are in stock again
+        query = query.where(of.warehouse != "restocked")
     return records(view, Order, query.order_by(of[f"{axis}_since"], of.ref).limit(limit))
 
 
@@ -322,11 +343,11 @@ def _money(view: View) -> Iterator[OrderDifference]:
         }
         for item in sorted(found, key=lambda item: item.ref):
             kept = escrows.get(item.escrow)
-            expected = item.captured - item.refunded
+            expected = left = rules.left_of(item)
             there = accounts.get((item.account, item.unit), 0)
             if kept is not None:
-                expected, there = kept.paid, kept.refunded + item.captured - item.refunded
-            if max(expected, 0) != there:
+                expected, there = kept.paid, kept.refunded + left
+            if expected != there:
                 texts = (to_text(minor, item.exponent) for minor in (expected, there))
                 yield OrderDifference(item.ref, "money", *texts)
         if page.next is None:

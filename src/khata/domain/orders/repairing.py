@@ -8,18 +8,12 @@ history. Each gives the order as it is then.
 from __future__ import annotations
 
 from khata.base.money import to_text
-from khata.domain import debts
-from khata.domain.ledger import enter, house_account
 from khata.domain.orders import approving, moving, paying, rules
 from khata.domain.orders.changing import checked, note, shown
 from khata.domain.orders.model import Order
 from khata.domain.orders.standing import standing_of
-from khata.domain.setup import source_of
 from khata.engine.book import Book
 from khata.errors.operations import RepairRefused
-
-RECEIVABLE = "refund"
-"""The kind of debt of a customer who was given back more than they had paid."""
 
 
 def sync_shown(book: Book, order: Order, reason: str) -> Order:
@@ -112,32 +106,6 @@ def reclaim_refund(book: Book, order: Order, reason: str) -> Order:
 
     Errors: those of `debts.owe` and of a movement.
     """
-    excess = order.refunded - order.reclaimed - order.captured
-    if excess <= 0:
-        return order
-    owed = house_account(book, debts.account_code(RECEIVABLE, order.customer), order.unit)
-    source = source_of(book, "adjustment")
-    other = house_account(book, source.against, order.unit)
-    moved = enter(
-        book,
-        ((owed.id, excess), (other.id, -excess)),
-        type="reclaim",
-        source=source,
-        reference=order.subject,
-        note=reason,
-    )
-    debts.owe(
-        book,
-        order.customer,
-        RECEIVABLE,
-        order.unit,
-        excess,
-        reference=order.subject,
-        reason=reason,
-        wallet=order.wallet,
-    )
-    note(book, order, "money", f"owed {to_text(excess, order.exponent)}", reason=reason)
-    order = book.change(
-        order, reclaimed=order.reclaimed + excess, entries=[*order.entries, moved.id]
-    )
-    return checked(book, order)
+    before = order.reclaimed
+    order = paying.reclaim(book, order, reason)
+    return order if order.reclaimed == before else checked(book, order)

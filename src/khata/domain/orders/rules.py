@@ -276,8 +276,22 @@ def due_by_bank(order: Order) -> int:
     """What the bank transfer has still to bring, in minor units."""
     if order.finance not in AWAITING:
         return 0
-    by_bank = order.captured - order.wallet_taken
-    return max(order.total - order.wallet_part - by_bank, 0)
+    by_wallet = max(order.wallet_part - order.wallet_taken, 0)
+    return max(lacking(order) - by_wallet, 0)
+
+
+def left_of(order: Order) -> int:
+    """What came for an order and did not go back, in minor units: what lies in its escrow, or was
+    paid out of it.
+    """
+    return max(order.captured - order.refunded + order.reclaimed, 0)
+
+
+def lacking(order: Order) -> int:
+    """What has still to come by whatever way. Of an order from elsewhere some may have come before
+    it was paid, and gone back.
+    """
+    return max(order.total - left_of(order), 0)
 
 
 def is_open(finance: Finance, warehouse: Warehouse, logistics: Logistics) -> bool:

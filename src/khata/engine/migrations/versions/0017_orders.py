@@ -106,6 +106,7 @@ def _receipts() -> None:
         text("id"),
         text("order"),
         text("sha256"),
+        text("open_sha256", null=True),
         text("media"),
         number("size"),
         text("name"),
@@ -119,6 +120,8 @@ def _receipts() -> None:
         sqlite_with_rowid=False,
     )
     _index("order_receipts", ["sha256"])
+    _index("order_receipts", ["open_sha256"])
+    _index("order_receipts", ["order"])
     _index("order_receipts", ["order", "uploaded_at"])
 
 
