@@ -138,7 +138,7 @@ def approve(
         Parameter(help="Of what lacks: the wallet pays it, or the order waits."),
     ] = None,
     wallet: Annotated[
-        str | None, Parameter(help="The customer's wallet, where the order names none.")
+        str | None, Parameter(help="The customer's wallet; left out, the order's.")
     ] = None,
     bank: Annotated[str, Parameter(help="The account where it came in.")] = _BANK,
     how: How = SO,

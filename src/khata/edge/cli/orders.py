@@ -51,9 +51,7 @@ legacy.attach(app)
 _Ref = Annotated[str, Parameter(help="The order's reference, such as M1001.")]
 _Part = Annotated[str | None, Parameter(help="Of a mixed payment: what the wallet pays.")]
 _Days = Annotated[int | None, Parameter(help="Days for the bank transfer.")]
-_Wallet = Annotated[
-    str | None, Parameter(help="The customer's wallet, where the order names none.")
-]
+_Wallet = Annotated[str | None, Parameter(help="The customer's wallet; left out, the order's.")]
 
 
 @command(
