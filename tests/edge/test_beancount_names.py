@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from khata.base.units import ISO_4217
-from khata.domain.wallets.rules import check_owner_name
+from khata.domain.wallets import is_owner_name
 from khata.edge.files.beancount import names
 
 ROOTS = ("cash", "bank", "asset", "escrow", "liability", "equity", "revenue", "expense")
@@ -22,7 +22,7 @@ codes = st.builds(
     st.sampled_from(ROOTS),
     st.lists(parts, min_size=1, max_size=4),
 )
-wallets = parts.filter(check_owner_name).map(lambda owner: f"wallet/{owner}/personal/BDT")
+wallets = parts.filter(is_owner_name).map(lambda owner: f"wallet/{owner}/personal/BDT")
 accounts = st.from_regex(
     r"(Assets|Liabilities|Equity|Income|Expenses)(:[A-ZÉ0-9][A-Za-zé0-9\-]{0,8}){1,7}",
     fullmatch=True,

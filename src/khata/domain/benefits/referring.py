@@ -8,7 +8,6 @@ known; that is at once where it wants nobody.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,17 +27,16 @@ from khata.domain.benefits.model import (
     Referrer,
 )
 from khata.domain.benefits.verbs import VERBS
-from khata.domain.ledger import ROOTS, check_four_eyes, check_reason, enter, house_account
+from khata.domain.ledger import check_four_eyes, check_reason, enter, house_account
 from khata.domain.payments import Payable
 from khata.domain.setup import exponent_of, source_of
-from khata.domain.wallets import ensure_wallet
+from khata.domain.wallets import ensure_wallet, is_owner_name
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command
 from khata.errors import AlreadyExists, Invalid, InvalidTransition
 from khata.errors.market import BenefitRefused, ReferralNotFound, SelfReferral
 
-_OWNER: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,128}")
 _SOURCE: Final = "referral_bonus"
 _DEEPEST: Final = 100
 _MOST_AT_ONCE: Final = 200
@@ -117,7 +115,7 @@ def refer(book: Book, command: Refer) -> ReferralState:
 
 
 def _check_owner_id(owner: str) -> None:
-    if not _OWNER.fullmatch(owner) or not owner.isprintable() or owner in ROOTS:
+    if not is_owner_name(owner):
         raise Invalid(
             "That is not an owner's id.", expected="such as alice or user-42", got=owner[:60]
         )

@@ -19,6 +19,7 @@ from khata.domain.inventory.model import (
 from khata.domain.inventory.rules import cost_of, first_in_first_out, found_cost, last_taken_first
 from khata.domain.ledger import enter, house_account
 from khata.domain.setup import source_of
+from khata.domain.wallets import is_owner_name
 from khata.engine.book import Book
 from khata.errors import Invalid, InvalidTransition
 from khata.errors.market import InsufficientStock, StockNotFound
@@ -29,7 +30,6 @@ MOST_EVER: Final = 10**13
 """Of one item, over all of its lots."""
 _SKU: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}")
 _SUBJECT: Final = re.compile(r"[a-z][a-z0-9_]{0,39}/[^\s\x00-\x1f\x7f]{1,100}")
-_OWNER: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,128}")
 
 
 def item_of(book: Book, sku: str) -> Item:
@@ -133,7 +133,7 @@ def allocate(
     check_pieces(quantity)
     if not _SUBJECT.fullmatch(subject):
         raise Invalid("A subject is a path.", expected="such as order/M1001", got=subject[:60])
-    if owner is not None and not _OWNER.fullmatch(owner):
+    if owner is not None and not is_owner_name(owner):
         raise Invalid("That is no owner's id.", expected="such as alice", got=owner[:60])
     item = active_item(book, sku)
     _check_there(sku, item.remaining, quantity)

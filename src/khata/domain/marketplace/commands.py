@@ -10,7 +10,7 @@ import msgspec
 from khata.base.money import Money, to_positive_minor, to_text
 from khata.domain import benefits, commissions, escrow, payments, trust
 from khata.domain.escrow import Escrow, Frozen, On, Policy, RefundEscrow
-from khata.domain.ledger import ROOTS, account_of, check_reason
+from khata.domain.ledger import account_of, check_reason
 from khata.domain.marketplace import rules, selling
 from khata.domain.marketplace.model import (
     Fault,
@@ -22,6 +22,7 @@ from khata.domain.marketplace.model import (
 )
 from khata.domain.payments import PaymentState, payment_state
 from khata.domain.setup import exponent_of, source_of
+from khata.domain.wallets import is_owner_name
 from khata.engine import limits
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
@@ -38,7 +39,6 @@ from khata.errors import (
 VERBS: Final = Verbs()
 _REF: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}")
 _TEXT: Final = re.compile(r"(?=.*\S).{1,200}", re.DOTALL)
-_OWNER: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,128}")
 _MOST_CODES: Final = 10
 
 
@@ -188,7 +188,7 @@ def _check(command: PlaceSale) -> None:
                 got=text[:60],
             )
     customer = command.customer
-    if not _OWNER.fullmatch(customer) or customer in ROOTS or not customer.isprintable():
+    if not is_owner_name(customer):
         raise Invalid(
             f"{customer[:60]!r} is nobody who can have a wallet.",
             expected="a name of 1 to 128 characters, without spaces and slashes",

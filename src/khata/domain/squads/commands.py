@@ -22,7 +22,7 @@ from khata.domain.squads.model import (
     owner_of,
 )
 from khata.domain.squads.rules import member_state, persons, spread
-from khata.domain.wallets import ensure_wallet
+from khata.domain.wallets import ensure_wallet, is_owner_name
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command, Verbs
@@ -31,7 +31,6 @@ from khata.errors.market import SquadRefused
 
 VERBS: Final = Verbs()
 _REF: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}")
-_OWNER: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,128}")
 _MOST_TEXT: Final = 200
 _FROM_ZERO: Final = (
     "place",
@@ -167,7 +166,7 @@ def add_member(book: Book, command: AddMember) -> SquadMemberState:
     """
     squad = of.open_squad(book, command.squad)
     of.check_role(book, squad, "leader")
-    if not _OWNER.fullmatch(command.owner):
+    if not is_owner_name(command.owner):
         raise Invalid("An owner's id has 1 to 128 characters.", got=command.owner[:60])
     member = _invite(book, squad, command.owner, command.role)
     if book.actor.owner is None:

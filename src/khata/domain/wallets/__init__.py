@@ -23,6 +23,7 @@ from khata.domain.wallets.queries import (
     wallet,
     wallets,
 )
+from khata.domain.wallets.rules import is_owner_name
 
 __all__ = [
     "VERBS",
@@ -41,6 +42,7 @@ __all__ = [
     "WalletView",
     "balance",
     "ensure_wallet",
+    "is_owner_name",
     "statement",
     "transactions",
     "wallet",

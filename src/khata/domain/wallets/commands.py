@@ -131,7 +131,7 @@ def ensure_wallet(book: Book, owner: str, kind: str, unit: str) -> Account:
 
 def _open(book: Book, owner: str, kind_name: str, unit: str, title: str | None) -> Wallet:
     kind = wallet_kind_of(book, kind_name)
-    if not rules.check_owner_name(owner):
+    if not rules.is_owner_name(owner):
         raise Invalid(
             "An owner's id has 1 to 128 printable characters without spaces or slashes, and is not"
             " a word with which house accounts begin.",

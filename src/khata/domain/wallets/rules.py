@@ -26,7 +26,7 @@ def named_totals(history: History) -> list[tuple[str, int]]:
     return [(name, sign) for name, sign in PARTS if getattr(history, name) is not None]
 
 
-def check_owner_name(owner: str) -> bool:
+def is_owner_name(owner: str) -> bool:
     """Whether an owner's id can be part of an account's code.
 
     A name with which house accounts begin would make a wallet's path ambiguous.

@@ -20,7 +20,7 @@ import unicodedata
 from typing import Final
 
 from khata.base.units import ISO_4217
-from khata.domain.wallets.rules import check_owner_name
+from khata.domain.wallets import is_owner_name
 
 _KINDS: Final = {
     "Assets": ("asset", ("cash", "bank", "receivable", "inventory")),
@@ -91,7 +91,7 @@ def is_wallet(parts: list[str]) -> bool:
     """Whether owner, kind and currency could be a wallet's."""
     owner, kind, currency = parts
     return bool(
-        check_owner_name(owner)
+        is_owner_name(owner)
         and re.fullmatch(r"[a-z][a-z0-9_]{0,39}", kind)
         and re.fullmatch(r"[A-Z][A-Z0-9_]{1,11}", currency)
     )
