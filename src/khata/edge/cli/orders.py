@@ -26,7 +26,7 @@ from khata.edge.cli.orders_shown import (
     stock_line,
     titled_line,
 )
-from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import dump, money, more, out, pairs, row, short, show_page, table
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -83,12 +83,7 @@ def list_(
             cursor=cursor,
             limit=limit,
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        show_orders(page.items)
-    more(page.next)
+    show_page(page, show_orders, json=json)
     return 0
 
 

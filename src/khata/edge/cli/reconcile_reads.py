@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from khata.domain import reconciliation
 from khata.edge.cli import reconcile_shown as shown
 from khata.edge.cli.exits import DONE
-from khata.edge.cli.screen import dump, more, out
+from khata.edge.cli.screen import dump, more, out, show_page
 from khata.edge.cli.session import (
     HERE,
     Cursor,
@@ -62,12 +62,7 @@ def exceptions(
         page = reconciliation.exceptions(
             view, account=account, cls=cls, status=status, cursor=cursor, limit=limit
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        shown.show_exceptions(page.items)
-    more(page.next)
+    show_page(page, shown.show_exceptions, json=json)
     return DONE
 
 
@@ -83,12 +78,7 @@ def statements(
     """List the statements that came in, newest first."""
     with looking(where) as view:
         page = reconciliation.statements(view, account=account, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        shown.show_statements(page.items)
-    more(page.next)
+    show_page(page, shown.show_statements, json=json)
     return DONE
 
 
@@ -112,12 +102,7 @@ def lines(
         page = reconciliation.lines(
             view, statement, open_only=open_only, cursor=cursor, limit=limit
         )
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        shown.show_lines(page.items)
-    more(page.next)
+    show_page(page, shown.show_lines, json=json)
     return DONE
 
 
@@ -134,12 +119,7 @@ def matches(
     """List matches, newest first, each with its score and how that comes about."""
     with looking(where) as view:
         page = reconciliation.matches(view, account=account, kind=kind, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        shown.show_matches(page.items)
-    more(page.next)
+    show_page(page, shown.show_matches, json=json)
     return DONE
 
 
@@ -173,12 +153,7 @@ def runs(
     """List runs, newest first."""
     with looking(where) as view:
         page = reconciliation.runs(view, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        shown.show_runs(page.items)
-    more(page.next)
+    show_page(page, shown.show_runs, json=json)
     return DONE
 
 
@@ -205,12 +180,7 @@ def discrepancies(
     """List where the book's rooms disagree, as the last run found it."""
     with looking(where) as view:
         page = reconciliation.discrepancies(view, area=area, gone=gone, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        shown.show_discrepancies(page.items)
-    more(page.next)
+    show_page(page, shown.show_discrepancies, json=json)
     return DONE
 
 

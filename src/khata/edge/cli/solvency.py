@@ -22,7 +22,18 @@ from khata.domain.solvency import (
     VerifyBalance,
 )
 from khata.edge.cli.exits import DONE, FAILED
-from khata.edge.cli.screen import coloured, dump, money, more, out, pairs, row, short, table
+from khata.edge.cli.screen import (
+    coloured,
+    dump,
+    money,
+    more,
+    out,
+    pairs,
+    row,
+    short,
+    show_page,
+    table,
+)
 from khata.edge.cli.session import (
     HERE,
     SO,
@@ -92,12 +103,7 @@ def history(
     """List the checks that were recorded, newest first."""
     with looking(where) as view:
         page = solvency.checks(view, currency=currency, cursor=cursor, limit=limit)
-    if json:
-        for item in page.items:
-            dump(item)
-    else:
-        _show_checks(page.items)
-    more(page.next)
+    show_page(page, _show_checks, json=json)
     return DONE
 
 
