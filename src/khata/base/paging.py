@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -59,6 +59,8 @@ def checked_limit(limit: int) -> int:
     return limit
 
 
-def page_of(items: Sequence[T], limit: int, cursor: str) -> Page[T]:
-    """A page out of `limit + 1` fetched items; `cursor` is that of the last item shown."""
-    return Page(list(items[:limit]), cursor if len(items) > limit else None)
+def paged(found: list[T], limit: int, position: Callable[[T], tuple[int | str, ...]]) -> Page[T]:
+    """A page out of `limit + 1` fetched items, with the cursor of the last one that is shown."""
+    if len(found) <= limit:
+        return Page(found)
+    return Page(found[:limit], to_cursor(*position(found[limit - 1])))

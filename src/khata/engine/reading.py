@@ -9,13 +9,13 @@ may turn a join into a walk over a whole table, and cannot do so with a subquery
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 from khata.base.clock import Instant
-from khata.base.paging import Page, checked_limit, from_cursor, to_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.engine.database import View
 from khata.engine.journal import Head, JournalRow, Refusal
 from khata.engine.records import Record, spec
@@ -100,13 +100,6 @@ def joined(parts: Sequence[Any]) -> int:
     """The sum that the two columns of `exact_sum` stand for."""
     high, low = parts
     return int(high) * _HALF + int(low)
-
-
-def paged(found: list[T], limit: int, position: Callable[[T], tuple[int | str, ...]]) -> Page[T]:
-    """A page out of `limit + 1` fetched items, with the cursor of the last one that is shown."""
-    if len(found) <= limit:
-        return Page(found)
-    return Page(found[:limit], to_cursor(*position(found[limit - 1])))
 
 
 # ── time ─────────────────────────────────────────────────────────────────────────────

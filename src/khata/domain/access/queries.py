@@ -8,10 +8,10 @@ import msgspec
 import sqlalchemy as sa
 
 from khata.base.clock import iso_or_none, to_iso
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.access.model import ApiKey, Approval
 from khata.engine.database import View
-from khata.engine.reading import checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import checked_text, is_storable, record, records, select
 from khata.engine.tables import table_of
 from khata.errors import NotFound
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from khata.base.money import to_positive_minor, to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.base.units import ISO_4217
 from khata.domain.benefits.applying import check_ask
 from khata.domain.benefits.model import (
@@ -47,7 +47,6 @@ from khata.engine.reading import (
     exact_sum,
     is_storable,
     joined,
-    paged,
     record,
     records,
     select,

@@ -251,16 +251,15 @@ def _expect(booking: Booking, *allowed: str) -> None:
 def announce(book: Book, booking: Booking, what: str) -> None:
     """Tell the world outside what became of a booking: an event for the guest, one for the host."""
     places = booking.exponent
-    for owner in (booking.guest, booking.host):
-        book.announce(
-            f"booking.{what}",
-            booking.ref,
-            owner,
-            guest=booking.guest,
-            host=booking.host,
-            amount=to_text(booking.amount, places),
-            refunded=to_text(booking.refunded, places),
-            currency=booking.unit,
-            status=booking.status,
-            payment=booking.payment,
-        )
+    book.announce_to(
+        (booking.guest, booking.host),
+        f"booking.{what}",
+        booking.ref,
+        guest=booking.guest,
+        host=booking.host,
+        amount=to_text(booking.amount, places),
+        refunded=to_text(booking.refunded, places),
+        currency=booking.unit,
+        status=booking.status,
+        payment=booking.payment,
+    )

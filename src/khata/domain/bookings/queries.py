@@ -6,11 +6,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.bookings.model import Booking, BookingState
 from khata.domain.bookings.rules import state_of
 from khata.engine.database import View
-from khata.engine.reading import checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import checked_text, is_storable, record, records, select
 from khata.engine.tables import table_of
 from khata.errors import BookingNotFound, NotYours
 

@@ -8,12 +8,12 @@ from typing import Final
 import sqlalchemy as sa
 
 from khata.base.money import Money, to_positive_minor, to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.commissions.model import GENERAL, STANDARD, Rule, RuleState, SharePreview
 from khata.domain.commissions.rules import chosen, share_views, shares, state_of
 from khata.domain.setup import decimals_of, source_named
 from khata.engine.database import View
-from khata.engine.reading import checked_text, is_storable, paged, records, select
+from khata.engine.reading import checked_text, is_storable, records, select
 from khata.engine.tables import table_of
 from khata.errors.market import RuleNotFound
 

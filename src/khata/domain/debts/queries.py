@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.debts.model import (
     KINDS,
     Debt,
@@ -23,7 +23,7 @@ from khata.domain.debts.rules import policy, repayment_view, state_of
 from khata.domain.setup import Setting
 from khata.engine.accounts import Account
 from khata.engine.database import View
-from khata.engine.reading import checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import checked_text, is_storable, record, records, select
 from khata.engine.tables import ACCOUNTS, table_of
 from khata.errors.market import DebtNotFound
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from khata.base import ids
 from khata.base.clock import Instant, to_iso
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.earnings import rules
 from khata.domain.earnings.model import (
     EARNINGS,
@@ -31,7 +31,6 @@ from khata.engine.reading import (
     exact_sum,
     is_storable,
     joined,
-    paged,
     record,
     records,
     select,

@@ -8,20 +8,12 @@ import msgspec
 import sqlalchemy as sa
 
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.escrow.model import Escrow, EscrowState
 from khata.domain.escrow.rules import receiving, state_of
 from khata.engine.accounts import Account
 from khata.engine.database import View
-from khata.engine.reading import (
-    among,
-    checked_text,
-    is_storable,
-    paged,
-    record,
-    records,
-    select,
-)
+from khata.engine.reading import among, checked_text, is_storable, record, records, select
 from khata.engine.tables import table_of
 from khata.errors import NotYours
 from khata.errors.market import EscrowNotFound

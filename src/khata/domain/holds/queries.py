@@ -6,21 +6,13 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.holds.commands import HoldState, state_of
 from khata.domain.ledger import account_ref
 from khata.engine.accounts import Account
 from khata.engine.database import View
 from khata.engine.holds import Hold
-from khata.engine.reading import (
-    among,
-    checked_text,
-    is_storable,
-    paged,
-    record,
-    records,
-    select,
-)
+from khata.engine.reading import among, checked_text, is_storable, record, records, select
 from khata.engine.tables import table_of
 from khata.errors import HoldNotFound
 

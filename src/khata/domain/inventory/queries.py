@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.inventory.model import (
     Allocation,
     AllocationState,
@@ -39,7 +39,6 @@ from khata.engine.reading import (
     exact_sum,
     is_storable,
     joined,
-    paged,
     record,
     records,
     select,

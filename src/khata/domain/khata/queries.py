@@ -14,21 +14,12 @@ import sqlalchemy as sa
 from khata.base import ids
 from khata.base.clock import Instant, to_iso
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.khata.model import KhataEntry
 from khata.domain.setup import KhataKind
 from khata.engine.accounts import SIDE, Account, Entry, Posting
 from khata.engine.database import View
-from khata.engine.reading import (
-    checked_text,
-    exact_sum,
-    joined,
-    looked_up,
-    paged,
-    records,
-    select,
-    seq_at,
-)
+from khata.engine.reading import checked_text, exact_sum, joined, looked_up, records, select, seq_at
 from khata.engine.tables import JOURNAL, table_of
 
 _ACCOUNTS: Final = table_of(Account)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from khata.base.clock import Instant, to_iso
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.ledger.model import (
     ROOTS,
     LimitView,
@@ -35,7 +35,6 @@ from khata.engine.reading import (
     is_storable,
     joined,
     looked_up,
-    paged,
     record,
     records,
     select,

@@ -6,11 +6,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.legacy.model import Takeover, TakeoverState
 from khata.domain.legacy.rules import state_of
 from khata.engine.database import View
-from khata.engine.reading import checked_text, paged, record, records, select
+from khata.engine.reading import checked_text, record, records, select
 from khata.engine.tables import table_of
 
 _TAKEOVERS: Final = table_of(Takeover)

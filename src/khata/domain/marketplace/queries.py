@@ -6,20 +6,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.escrow import Escrow
 from khata.domain.marketplace.model import Mission, MissionState, Sale, SaleState, subject_of
 from khata.domain.marketplace.rules import mission_state, state_of
 from khata.engine.database import View
-from khata.engine.reading import (
-    among,
-    checked_text,
-    is_storable,
-    paged,
-    record,
-    records,
-    select,
-)
+from khata.engine.reading import among, checked_text, is_storable, record, records, select
 from khata.engine.tables import table_of
 from khata.errors import NotFound, NotYours
 from khata.errors.market import SaleNotFound

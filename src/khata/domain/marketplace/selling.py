@@ -314,17 +314,16 @@ def reward(book: Book, sale: Sale) -> Sale:
 def announce(book: Book, sale: Sale, what: str, **more: str) -> None:
     """Tell the world outside what became of a sale: an event for each who has a part in it."""
     parties = (sale.customer, sale.partner, sale.creator)
-    for owner in dict.fromkeys(party for party in parties if party is not None):
-        book.announce(
-            f"sale.{what}",
-            sale.ref,
-            owner,
-            customer=sale.customer,
-            partner=sale.partner,
-            price=to_text(sale.price, sale.exponent),
-            due=to_text(sale.due, sale.exponent),
-            currency=sale.unit,
-            status=sale.status,
-            payment=sale.payment,
-            **more,
-        )
+    book.announce_to(
+        dict.fromkeys(party for party in parties if party is not None),
+        f"sale.{what}",
+        sale.ref,
+        customer=sale.customer,
+        partner=sale.partner,
+        price=to_text(sale.price, sale.exponent),
+        due=to_text(sale.due, sale.exponent),
+        currency=sale.unit,
+        status=sale.status,
+        payment=sale.payment,
+        **more,
+    )

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar, get_args
 
 import sqlalchemy as sa
 
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain import orders
 from khata.domain.mismatches import rules
 from khata.domain.mismatches.finding import is_news, receipt_seconds
@@ -21,7 +21,7 @@ from khata.domain.mismatches.model import (
 )
 from khata.domain.mismatches.showing import mismatch_state, repair_state
 from khata.engine.database import View
-from khata.engine.reading import among, checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import among, checked_text, is_storable, record, records, select
 from khata.engine.records import Record
 from khata.engine.tables import table_of
 from khata.errors import Invalid

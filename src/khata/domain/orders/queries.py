@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from khata.base.clock import SECOND, to_iso
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.escrow import Escrow
 from khata.domain.inventory import Allocation
 from khata.domain.orders import rules
@@ -37,7 +37,6 @@ from khata.engine.reading import (
     exact_sum,
     is_storable,
     joined,
-    paged,
     record,
     records,
     select,

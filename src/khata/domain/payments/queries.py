@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.payments.model import PROVIDERS, Dispute, Payable, Payment, Refund
 from khata.domain.payments.paying import offers_in, serves
 from khata.domain.payments.showing import (
@@ -22,7 +22,7 @@ from khata.domain.payments.showing import (
 )
 from khata.domain.setup import Setting
 from khata.engine.database import View
-from khata.engine.reading import checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import checked_text, is_storable, record, records, select
 from khata.engine.records import Record
 from khata.engine.tables import table_of
 from khata.errors import PayableNotFound, PaymentNotFound

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from khata.base.clock import to_iso
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.ledger import account_ref
 from khata.domain.payouts.accounts import AddBankAccount
 from khata.domain.payouts.braking import BRAKE, Brake
@@ -23,7 +23,7 @@ from khata.domain.payouts.model import (
 from khata.domain.payouts.rules import OPEN, account_state, state_of, totals
 from khata.domain.setup import setting_value
 from khata.engine.database import View
-from khata.engine.reading import checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import checked_text, is_storable, record, records, select
 from khata.engine.tables import JOURNAL, table_of
 from khata.errors import BankAccountNotFound, PayoutNotFound
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from khata.base.clock import DAY, Instant
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.payments import Payment, Refund
 from khata.domain.payouts import Payout
 from khata.domain.reconciliation import rules
@@ -47,7 +47,6 @@ from khata.engine.reading import (
     checked_text,
     is_storable,
     looked_up,
-    paged,
     record,
     records,
     select,
@@ -391,8 +390,27 @@ def waiting_postings(
 ) -> Iterator[PostingRow]:
     """The postings of an account in a period that have no match and were not dismissed."""
     of = POSTINGS.c
+    within = (of.seq > seq_at(view, since - 1), of.seq <= seq_at(view, until - 1))
+    return _postings(view, _waiting(view, known).where(*within).order_by(of.seq, of.leg))
+
+
+def named_postings(
+    view: View, known: Reconciled, keys: set[tuple[int, int]]
+) -> Iterator[PostingRow]:
+    """Those of an account's postings, (seq, leg), that have no match and were not dismissed."""
+    of = POSTINGS.c
+    seqs = sorted({seq for seq, _ in keys})
+    for start in range(0, len(seqs), _MOST_KEYS):
+        within = of.seq.in_(seqs[start : start + _MOST_KEYS])
+        for row in _postings(view, _waiting(view, known).where(within).order_by(of.seq, of.leg)):
+            if row.key[:2] in keys:
+                yield row
+
+
+def _waiting(view: View, known: Reconciled) -> sa.Select[Any]:
+    of = POSTINGS.c
     pair = (of.account_id, of.seq, of.leg)
-    query = (
+    return (
         sa.select(
             of.seq,
             of.leg,
@@ -417,15 +435,15 @@ def waiting_postings(
         .where(
             of.book_id == view.book_id,
             of.account_id == known.account_id,
-            of.seq > seq_at(view, since - 1),
-            of.seq <= seq_at(view, until - 1),
             looked_up(view, _PAIRED.c.match, *pair).is_(None),
             sa.func.coalesce(looked_up(view, _PAIRED.c.dismissed, *pair), sa.false()).is_(
                 sa.false()
             ),
         )
-        .order_by(of.seq, of.leg)
     )
+
+
+def _postings(view: View, query: sa.Select[Any]) -> Iterator[PostingRow]:
     for row in view.stream(query):
         undoes = None if row.reverses_seq is None else (row.reverses_seq, row.reverses_entry)
         yield PostingRow(

@@ -9,19 +9,11 @@ import sqlalchemy as sa
 
 from khata.base.clock import DAY, SECOND, iso_or_none, to_iso
 from khata.base.money import Money
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.ledger import entry_id
 from khata.engine.accounts import Entry
 from khata.engine.database import View
-from khata.engine.reading import (
-    checked_text,
-    is_storable,
-    looked_up,
-    paged,
-    record,
-    records,
-    select,
-)
+from khata.engine.reading import checked_text, is_storable, looked_up, record, records, select
 from khata.engine.sagas import ENDED, NEEDS_A_PERSON, SagaRun, SagaStep, Schedule
 from khata.engine.sagas.model import Status
 from khata.engine.tables import JOURNAL, table_of

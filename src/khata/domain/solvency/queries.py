@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from khata.base.clock import Instant, to_iso
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.base.units import ISO_4217
 from khata.domain import payouts
 from khata.domain.ledger import ROOTS, balance_after, sum_after
@@ -37,7 +37,6 @@ from khata.engine.reading import (
     head,
     is_storable,
     joined,
-    paged,
     record,
     records,
     select,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from khata.base.clock import to_iso
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.squads.model import (
     Squad,
     SquadLine,
@@ -27,7 +27,6 @@ from khata.engine.reading import (
     exact_sum,
     is_storable,
     joined,
-    paged,
     record,
     records,
     select,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from khata.base.clock import to_iso
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.setup import Setting, Unit
 from khata.domain.trust.model import (
     TRUST,
@@ -22,7 +22,7 @@ from khata.domain.trust.model import (
 from khata.domain.trust.rules import START, rules_in
 from khata.domain.wallets import balance
 from khata.engine.database import View
-from khata.engine.reading import checked_text, paged, record, records, select
+from khata.engine.reading import checked_text, record, records, select
 from khata.engine.tables import table_of
 
 _EVENTS: Final = table_of(TrustEvent)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from khata.base.clock import Instant, to_iso
 from khata.base.money import to_text
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.ledger import (
     EntryStatus,
     LimitView,
@@ -43,7 +43,6 @@ from khata.engine.reading import (
     exact_sum,
     joined,
     looked_up,
-    paged,
     record,
     records,
     select,

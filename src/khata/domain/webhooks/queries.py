@@ -9,13 +9,13 @@ import msgspec
 import sqlalchemy as sa
 
 from khata.base.clock import iso_or_none, to_iso
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.webhooks import rules
 from khata.domain.webhooks.endpoints import EndpointState, Replay, Resend, endpoint_state
 from khata.domain.webhooks.model import DeliveryStatus, Endpoint, InboxItem, Rejection, Told
 from khata.engine.database import View
 from khata.engine.events import Event
-from khata.engine.reading import checked_text, is_storable, paged, record, records, select
+from khata.engine.reading import checked_text, is_storable, record, records, select
 from khata.engine.tables import DELIVERIES, EVENTS, JOURNAL, table_of
 from khata.errors import NotFound
 
