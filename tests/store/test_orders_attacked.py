@@ -131,6 +131,14 @@ def test_a_seller_is_not_told_how_somebody_pays(house):
         assert (seen.wallet, seen.hold, seen.receipt, seen.entries) == (None, None, None, [])
         lines = [(line.axis, line.reason) for line in orders.history(view, "M1").items]
     assert lines == [("finance", None)] * 4 + [("warehouse", "Two boxes.")]
+    with house.book.database.reading() as connection:
+        events = connection.exec_driver_sql(
+            "SELECT owner, data FROM events WHERE type = 'order.confirmed' ORDER BY owner"
+        ).all()
+    assert [(who, "seen at the bank" in data) for who, data in events] == [
+        ("alice", True),
+        ("sami", False),
+    ]
     with house.book.view(owner("alice")) as view:
         assert orders.order(view, "M1").wallet == ALICE
         assert len(orders.history(view, "M1").items) > len(lines)

@@ -20,7 +20,7 @@ from khata.errors.operations import OrderNotFound
 Check = Callable[[Book, Order], None]
 
 _CHECKS: Final[list[Check]] = []
-_AXES: Final = ("finance", "warehouse", "logistics")
+_OF_MONEY: Final = frozenset({"pending", "in_review", "confirmed"})
 MOST_REASON: Final = 500
 _BLANK: Final = re.compile(r"\s*")
 
@@ -117,17 +117,21 @@ def note(
 
 
 def announce(book: Book, order: Order, what: str, **more: Any) -> None:
-    """Tell the customer and the seller what became of an order."""
-    book.announce_to(
-        dict.fromkeys((order.customer, order.seller or order.customer)),
-        f"order.{what}",
-        order.ref,
-        status=order.shown,
-        total=to_text(order.total, order.exponent),
-        currency=order.unit,
-        title=order.title,
+    """Tell the customer and the seller what became of an order; a seller not why its money stands
+    so, which is what the bank or a receipt showed.
+    """
+    told = {
+        "status": order.shown,
+        "total": to_text(order.total, order.exponent),
+        "currency": order.unit,
+        "title": order.title,
         **more,
-    )
+    }
+    book.announce(f"order.{what}", order.ref, order.customer, **told)
+    if order.seller is not None:
+        if what in _OF_MONEY and "reason" in told:
+            told["reason"] = None
+        book.announce(f"order.{what}", order.ref, order.seller, **told)
 
 
 def _write(
