@@ -5,16 +5,18 @@ import re
 import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from khata import Khata
 from khata.base.clock import to_iso
+from khata.domain.setup import Set
 from khata.domain.shadow import Event
 from khata.domain.wallets import Credit, OpenWallet
 from khata.edge.client import Client
 from khata.errors import InvalidFile, RoleRequired, ScopeRequired
 from khata.errors.operations import GateClosed
-from tests.builders import START, bdt, discrepancies
+from tests.builders import START, balance, bdt, discrepancies
 from tests.edge.command_line import khata
 from tests.edge.serving import Asks, a_key, serving_sqlite
 from tests.edge.test_readme import commands, examples
@@ -34,12 +36,13 @@ def event(seq, flow="checkout", command=PAY, **outcome):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server of two books; the one beside has a wallet of alice's."""
+    """A server of three books; the one beside has a wallet of alice's and may be fed."""
     folder = tmp_path_factory.mktemp("shadow")
-    with serving_sqlite(folder, KHATA_WORKER="0", KHATA_BOOK="main,shadow") as running:
+    with serving_sqlite(folder, KHATA_WORKER="0", KHATA_BOOK="main,shadow,theirs") as running:
         with Khata.open(running.database_url, "shadow") as book:
             book.submit(OpenWallet("alice", "BDT"))
             book.submit(Credit("alice/personal/BDT", bdt("100.00")))
+            book.submit(Set("shadow_of", {"books": ["main"]}))
         yield running
 
 
@@ -108,6 +111,47 @@ def test_what_is_refused_has_its_status(server):
             client.feed_events([event(1)])
         with pytest.raises(ScopeRequired):
             client.define_flow("x")
+
+
+def test_a_key_does_nothing_beyond_its_book_and_its_scopes(server):
+    """Another book has to let itself be fed; what takes a scope takes it on every way in."""
+    writer = a_key(server.database_url, scopes=["write"])
+    with Khata.open(server.database_url, "theirs") as book, server.http() as http:
+        book.submit(OpenWallet("alice", "BDT"))
+        asks = Asks(http)
+        for name, into in (("away", "theirs"), ("home", "main")):
+            asks.post("/v1/shadow/flows", {"name": name, "into": into})
+            asks.post(f"/v1/shadow/flows/{name}/switch", {"mode": "shadow", "reason": "x"})
+        pay_in = {**PAY, "kind": "wallets.credit"}
+        away = asks.post(
+            "/v1/shadow/events", {"events": [msgspec.to_builtins(event(1, "away", pay_in))]}
+        )
+        assert (away.status_code, away.json()["code"]) == (404, "book_not_found")
+        assert balance(book) == "0.00"
+        book.submit(Set("shadow_of", {"books": "main"}))
+        again = asks.post(
+            "/v1/shadow/events", {"events": [msgspec.to_builtins(event(1, "away", pay_in))]}
+        )
+        assert again.json()["code"] == "book_not_found"
+        endless = http.post(
+            "/v1/shadow/events",
+            content=b'{"events":[{"flow":"home","seq":1,"reference":"r","at":"2026-01-31",'
+            b'"outcome":{"ok":true,"a":1e99999999999999999999}}]}',
+            headers={"content-type": "application/json"},
+        )
+        assert endless.json()["events"][0]["signature"] == "missing late"
+    define = {"kind": "shadow.define", "name": "mine"}
+    with server.http(writer) as http:
+        fed = Asks(http).post(
+            "/v1/shadow/events", {"events": [msgspec.to_builtins(event(2, "home", define))]}
+        )
+        assert fed.json()["events"][0]["code"] == "scope_required"
+        lines = [{"key": f"scopes-{n}", "command": one} for n, one in enumerate((define, PAY))]
+        made = Asks(http).post("/v1/bulk", {"lines": lines}).json()["outcomes"]
+        codes = [item["error"]["code"] for item in made]
+        assert (codes, made[0]["key"]) == (["scope_required", "wallet_not_found"], "scopes-0")
+        whole = Asks(http).post("/v1/bulk", {"lines": lines, "atomic": True}).json()
+        assert (whole["code"], whole["details"]["reason"]) == ("batch_refused", "scope_required")
 
 
 def test_the_command_line_runs_beside(tmp_path):

@@ -88,6 +88,11 @@ def test_answers_without_end_are_not_compared():
     for value in ([1] * 202, deep):
         with pytest.raises(Invalid):
             values_in("x", value)
+    many = Answer(True, None, {f"{n:05}": "x" for n in range(30_000)})
+    pairs = differences(flow(), many, Answer(True))
+    assert len(pairs) == 21
+    name = signature_of("pay", "ok", "ok", pairs, late=False, reordered=False)
+    assert name.endswith(" 00019:missing and more")
     (long,) = differences(flow(), Answer(True, None, {"a": "x" * 999}), Answer(True))
     assert len(long.theirs) == 200
 
@@ -138,7 +143,7 @@ def test_a_long_signature_is_cut_and_still_its_own():
             for n in range(30)]  # fmt: skip
     names = {
         signature_of(None, "ok", "ok", part, late=False, reordered=False)
-        for part in (many, many[:29], many[:10], many[1:11])
+        for part in (many, many[:20], many[:10], many[1:11])
     }
     assert len(names) == 4
     assert max(map(len, names)) <= 300

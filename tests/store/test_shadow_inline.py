@@ -16,7 +16,7 @@ from khata.edge.shadowing import Shadowing
 from khata.errors import DatabaseUnavailable, InsufficientFunds
 from tests.builders import balance, bdt, discrepancies
 from tests.conftest import examples
-from tests.shadows import FLOW, beside, counts, report
+from tests.shadows import FLOW, beside, compared, counts, report
 
 PAY = Debit("alice/personal/BDT", bdt("1.00"))
 PAY_IN = Credit("alice/personal/BDT", bdt("5.00"))
@@ -252,6 +252,34 @@ def test_what_finds_no_place_is_dropped_and_told_of(two):
     gate.set()
     beside_it.close()
     assert (report(book).dropped, beside_it.health().dropped) == (2, 2)
+
+
+def test_a_first_answer_that_is_slow_changes_no_mode(two, monkeypatch, hanging):
+    """What Khata is relied on for, the other system does not do because nobody has asked before."""
+    book, other = two
+    book.submit(shadow.DefineFlow(FLOW, least=1, late_seconds=0))
+    compared(book, 1)
+    book.submit(SwitchFlow(FLOW, "primary", "go"))
+    beside_it = hanging.beside(book, other, patience_seconds=0.05)
+    monkeypatch.setattr(book, "query", lambda *_: hanging())
+    assert beside_it.run(FLOW, legacy=fails, command=lambda: 2) == 2
+
+
+def test_what_is_large_or_late_is_not_passed_over(two):
+    """What is not looked into equals nothing; after the end no call waits, drops are counted."""
+    book, other = two
+    beside_it = Shadowing(book, other)
+    large = {f"f{n}": n for n in range(2000)}
+    beside_it.run(FLOW, legacy=lambda: large, command=lambda: dict(list(large.items())[:1000]))
+    assert beside_it.drain()
+    for odd in (Odd(), a_circle()):
+        beside_it.run(FLOW, legacy=lambda odd=odd: odd, command=lambda odd=odd: odd)
+    assert beside_it.drain()
+    assert counts(book) == {"f1000:missing f999:value": 1, "answer:value": 2}
+    beside_it.close()
+    beside_it.run(FLOW, legacy=lambda: 1, command=lambda: 1)
+    health = beside_it.health()
+    assert (health.waiting, health.dropped, health.blind) == (0, 1, 0)
 
 
 def test_a_book_that_does_not_answer_holds_nobody_up(two, monkeypatch, hanging):

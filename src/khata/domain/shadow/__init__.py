@@ -2,6 +2,7 @@
 
 from khata.domain.shadow.commands import VERBS, Compare, DefineFlow, SwitchFlow
 from khata.domain.shadow.comparing import (
+    Unread,
     differences,
     head_of,
     plain,
@@ -11,6 +12,7 @@ from khata.domain.shadow.comparing import (
 )
 from khata.domain.shadow.model import (
     MODES,
+    SHADOW_OF,
     Answer,
     ChangeView,
     Compared,
@@ -35,6 +37,7 @@ from khata.domain.shadow.queries import (
     flow_record,
     flows,
     mode_of,
+    modes,
     report,
     silent,
 )
@@ -42,6 +45,7 @@ from khata.domain.shadow.rules import percent, why_closed
 
 __all__ = [
     "MODES",
+    "SHADOW_OF",
     "VERBS",
     "Answer",
     "ChangeView",
@@ -63,6 +67,7 @@ __all__ = [
     "Rate",
     "SignatureView",
     "SwitchFlow",
+    "Unread",
     "compared_numbers",
     "comparisons",
     "differences",
@@ -70,6 +75,7 @@ __all__ = [
     "flows",
     "head_of",
     "mode_of",
+    "modes",
     "percent",
     "plain",
     "report",

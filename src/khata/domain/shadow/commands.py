@@ -11,7 +11,7 @@ from khata.base.clock import DAY, SECOND
 from khata.domain.ledger import check_reason
 from khata.domain.setup import acts_alone
 from khata.domain.shadow import rules
-from khata.domain.shadow.comparing import is_amount, plain, signature_of
+from khata.domain.shadow.comparing import MOST_DIFFERENCES, is_amount, plain, signature_of
 from khata.domain.shadow.model import (
     MODES,
     MOST_SIGNATURES,
@@ -38,7 +38,6 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
 _BOOK: Final = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _MOST_NAMED: Final = 100
 _MOST_TEXT: Final = 200
-_MOST_KEPT: Final = 20
 _MOST_NUMBER: Final = 1 << 62
 _DAYS: Final = DAY // SECOND
 _WEEK: Final = 7 * _DAYS
@@ -186,7 +185,7 @@ def compare(book: Book, command: Compare) -> Compared:
         signature=signature,
         theirs=command.theirs,
         ours=command.ours,
-        differences=command.differences[:_MOST_KEPT],
+        differences=command.differences[:MOST_DIFFERENCES],
         number=command.number,
         carried_as=command.carried_as,
         event_at=command.event_at,
@@ -229,7 +228,7 @@ def _count_signature(
     if found is None and tally.signatures >= MOST_SIGNATURES:
         signature = OTHER
         found = book.peek(FlowSignature, (tally.flow, signature))
-    parts = command.differences[:_MOST_KEPT]
+    parts = command.differences[:MOST_DIFFERENCES]
     example = Example(command.reference, command.number, book.now, parts)
     if found is not None:
         book.change(found, count=found.count + 1, last=example)

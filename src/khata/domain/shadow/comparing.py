@@ -19,11 +19,27 @@ _DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,18})?")
 _CODE: Final = re.compile(r"[^\w.:-]+")
 _MOST_VALUES: Final = 200
 _DEEPEST: Final = 8
-_MOST_DIFFERENCES: Final = 20
+MOST_DIFFERENCES: Final = 20
+"""As many fields in which two answers differ are kept."""
 _MOST_FIELD: Final = 100
 _MOST_VALUE: Final = 200
 _MOST_CODE: Final = 60
 _MOST_SIGNATURE: Final = 300
+
+
+class Unread(str):
+    """What stands for a value that was not looked into. It equals nothing, not even itself: that
+    two answers agree is never said of what nobody has seen.
+    """
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────
@@ -59,6 +75,8 @@ def _gather(path: str, value: Any, found: dict[str, str], depth: int) -> None:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Unread):
+        return value
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < _MOST_CODE:
         return f"{value:f}"
     return str(value)
@@ -80,7 +98,8 @@ def at_path(value: Any, path: str) -> Any:
 
 
 def differences(flow: Flow, theirs: Answer, ours: Answer) -> list[Difference]:
-    """The fields in which two answers that both say yes differ, by name.
+    """The fields in which two answers that both say yes differ, by name: the first of them, and one
+    more where there are more than are kept.
 
     Their fields, and those that the flow names, are compared; what else we say is our own affair.
     Errors: `Invalid` for an answer with too many fields.
@@ -92,7 +111,9 @@ def differences(flow: Flow, theirs: Answer, ours: Answer) -> list[Difference]:
         for path in sorted({*left, *right}):
             if not _is_among(path, flow.ignored):
                 found += _differing(flow, path, left.get(path), right.get(path))
-    return found
+        if len(found) > MOST_DIFFERENCES:
+            break
+    return found[: MOST_DIFFERENCES + 1]
 
 
 def _differing(flow: Flow, path: str, theirs: str | None, ours: str | None) -> list[Difference]:
@@ -176,9 +197,9 @@ def signature_of(
 
     `theirs`, `ours`: heads. It holds names of fields and codes, never a value.
     """
-    parts = [f"{item.field}:{item.sort}" for item in found[:_MOST_DIFFERENCES]]
-    if len(found) > _MOST_DIFFERENCES:
-        parts.append(f"and {len(found) - _MOST_DIFFERENCES} more")
+    parts = [f"{item.field}:{item.sort}" for item in found[:MOST_DIFFERENCES]]
+    if len(found) > MOST_DIFFERENCES:
+        parts.append("and more")
     if not _agree(theirs, ours):
         parts = [_unlike(theirs, ours)]
     parts += ["late"] if late else []

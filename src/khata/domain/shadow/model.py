@@ -27,6 +27,8 @@ MASK: Final = "***"
 OTHER: Final = "other"
 """The signature of what differs in yet another way, once a flow has `MOST_SIGNATURES`."""
 MOST_SIGNATURES: Final = 200
+SHADOW_OF: Final = "shadow_of"
+"""The setting of a book that names, under `books`, those whose flows may be fed into it by HTTP."""
 
 
 class Answer(msgspec.Struct, frozen=True):

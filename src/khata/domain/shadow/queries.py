@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from khata.base.paging import Page, checked_limit, from_cursor
+from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.domain.shadow import rules
 from khata.domain.shadow.model import (
     Comparison,
@@ -21,15 +21,7 @@ from khata.domain.shadow.model import (
     Mode,
 )
 from khata.engine.database import View
-from khata.engine.reading import (
-    among,
-    checked_text,
-    is_storable,
-    paged,
-    record,
-    records,
-    select,
-)
+from khata.engine.reading import among, checked_text, is_storable, record, records, select
 from khata.engine.tables import table_of
 from khata.errors import Invalid
 from khata.errors.operations import FlowNotFound
@@ -40,6 +32,7 @@ _COMPARISONS: Final = table_of(Comparison)
 _CHANGES: Final = table_of(FlowChange)
 _OUTCOMES: Final = ("match", "mismatch")
 _MOST_SHOWN: Final = 50
+_MOST_FLOWS: Final = 1000
 
 
 def flow_record(view: View, name: str) -> Flow:
@@ -60,6 +53,13 @@ def mode_of(view: View, name: str) -> Mode:
         raise FlowNotFound(f"No flow {name[:60]!r}.", got=name[:60])
     mode: Mode = row.mode
     return mode
+
+
+def modes(view: View) -> dict[str, Mode]:
+    """The mode of each flow now; of the first 1000 by name."""
+    of = _FLOWS.c
+    query = sa.select(of.name, of.mode).where(of.book_id == view.book_id)
+    return {row.name: row.mode for row in view.rows(query.order_by(of.name).limit(_MOST_FLOWS))}
 
 
 def flows(view: View, *, cursor: str | None = None, limit: int = 50) -> Page[FlowLine]:
@@ -151,4 +151,4 @@ def compared_numbers(view: View, flow: str, numbers: Collection[int]) -> dict[in
 
 def silent(view: View) -> list[FlowLine]:
     """Flows in shadow of which nothing was compared for too long. Errors: `NotYours`."""
-    return [line for line in flows(view, limit=1000).items if line.status == "silent"]
+    return [line for line in flows(view, limit=_MOST_FLOWS).items if line.status == "silent"]

@@ -60,6 +60,7 @@ from khata.edge.http.writes import write_operations
 from khata.edge.providers import Providers
 from khata.edge.webhooks import Receiver
 from khata.edge.working import Crew
+from khata.engine.command import Command
 from khata.errors import Broken
 from khata.settings import Settings
 
@@ -87,9 +88,10 @@ class Door:
         self.guard = Guard(books, self.threads, tokens_of(settings))
         # it hears providers and calls none: no connection and no thread comes of it
         receiver = Receiver(Providers(settings.providers), self.alerts, settings.webhook_rate)
+        scopes: dict[type[Command], str] = {}
         business = [
             *write_operations(settings),
-            bulk_operation(settings, self.threads),
+            bulk_operation(settings, self.threads, scopes),
             *read_operations(self.threads),
             *saga_operations(settings, self.threads),
             *hook_operations(settings, self.threads, books, receiver),
@@ -107,13 +109,14 @@ class Door:
             *mismatch_operations(settings, self.threads),
             *legacy_operations(settings, self.threads),
             *order_operations(settings, self.threads, self.alerts.sound),
-            *shadow_operations(settings, self.threads, books),
+            *shadow_operations(settings, self.threads, books, scopes),
             *reconciliation_operations(settings, self.threads),
             statement_operation(self.threads),
             create_key_operation(settings),
             verify_operation(self.threads, self.alerts),
             *system_operations(books, self.threads, self.metrics, self.broken),
         ]
+        scopes |= {one.command: one.scope for one in business if one.command and one.scope}
         self.document = document(business, version("khata"))
         self.operations = business + description_operations(self.document, docs=settings.docs)
 

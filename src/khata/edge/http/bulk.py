@@ -6,6 +6,7 @@ the lines read one by one, so that a bad line names itself and its neighbours li
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, Union
 
@@ -15,11 +16,12 @@ from khata.app import VERBS, Khata, Line
 from khata.base.actor import Actor
 from khata.base.clock import to_iso
 from khata.edge.client.answers import BulkAnswer, BulkOutcome
-from khata.edge.http.operation import Operation
+from khata.edge.http.operation import Operation, barred, lacks_scope
 from khata.edge.http.problems import problem
 from khata.edge.http.reading import WriteQuery, body_of, decoded, is_dry
 from khata.edge.http.threads import Threads
 from khata.edge.http.wire import JSON, Ask, Reply
+from khata.engine.command import Command
 from khata.engine.job import Outcome
 from khata.errors import BatchRefused, Invalid, InvalidKey, KhataError
 from khata.settings import Settings
@@ -72,14 +74,25 @@ _EXAMPLE: Final = {
 }
 
 
-def bulk_operation(settings: Settings, threads: Threads) -> Operation:
-    """The operation; it works in a thread of its own, so that others are not kept waiting."""
+def bulk_operation(
+    settings: Settings, threads: Threads, scopes: Mapping[type[Command], str]
+) -> Operation:
+    """The operation; it works in a thread of its own, so that others are not kept waiting.
+
+    `scopes`: what a key needs for a command that has an operation of its own.
+    """
 
     async def run(ask: Ask) -> Reply:
         dry = is_dry(ask)
         body = await body_of(ask, settings.max_bulk_body)
         answer = await threads.carry(
-            carry, ask.book, ask.actor, body, dry_run=dry, patience=settings.timeout_seconds
+            carry,
+            ask.book,
+            ask.actor,
+            body,
+            dry_run=dry,
+            patience=settings.timeout_seconds,
+            without=barred(scopes, ask),
         )
         return Reply(200, answer, JSON)
 
@@ -100,12 +113,21 @@ def bulk_operation(settings: Settings, threads: Threads) -> Operation:
     )
 
 
-def carry(book: Khata, actor: Actor, body: bytes, *, dry_run: bool, patience: int) -> bytes:
-    """From the bytes of a bulk request to those of its answer.
+def carry(
+    book: Khata,
+    actor: Actor,
+    body: bytes,
+    *,
+    dry_run: bool,
+    patience: int,
+    without: frozenset[type[Command]] = frozenset(),
+) -> bytes:
+    """From the bytes of a bulk request to those of its answer. `without`: what its key may not do.
 
     Errors: `Invalid`; `BatchRefused` when it is atomic; `Unavailable` when nothing was accepted.
     """
     lines, atomic = _lines(body)
+    lines = [_admitted(line, without) for line in lines]
     good: list[Line] = [line for line in lines if isinstance(line, tuple)]
     if atomic and len(good) < len(lines):
         raise _refused(lines)
@@ -124,6 +146,14 @@ def _lines(body: bytes) -> tuple[list[tuple[str, Any] | KhataError], bool]:
         return [_read(line) for line in raw.lines], raw.atomic
     _check_count(len(asked.lines))
     return [(line.key, line.command) for line in asked.lines], asked.atomic
+
+
+def _admitted(
+    line: tuple[str, Any] | KhataError, without: frozenset[type[Command]]
+) -> tuple[str, Any] | KhataError:
+    if isinstance(line, tuple) and type(line[1]) in without:
+        return lacks_scope(line[1], key=line[0][:255])
+    return line
 
 
 def _read(raw: msgspec.Raw) -> tuple[str, Any] | KhataError:

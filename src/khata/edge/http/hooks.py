@@ -21,6 +21,7 @@ from khata.edge.http.write import receipt_reply, submitted, write
 from khata.edge.webhooks import MOST_BYTES, TOO_LONG, Receiver
 from khata.edge.webhooks.ranges import Range, commands_in
 from khata.edge.webhooks.secrets import new_secret, sealed
+from khata.engine.command import Command
 from khata.engine.database import View
 from khata.engine.journal import Receipt as Kept
 from khata.errors import BookNotFound
@@ -194,6 +195,7 @@ def _add(settings: Settings) -> Operation:
         "addEndpoint",
         "Send events to an address from now on",
         run,
+        command=webhooks.AddEndpoint,
         status=201,
         body=NewEndpointBody,
         example={"url": "https://shop.example/khata", "events": ["payment.*"]},
@@ -217,6 +219,7 @@ def _rotate(settings: Settings) -> Operation:
         "rotateSecret",
         "Sign with a new secret; the old one signs too for a while",
         run,
+        command=webhooks.RotateSecret,
         body=RotateBody,
         example={"overlap_seconds": 3600},
     )
@@ -228,6 +231,7 @@ def _operation(
     summary: str,
     run: Callable[[Ask], Any],
     *,
+    command: type[Command] | None = None,
     body: Any,
     example: Any,
     status: int = 200,
@@ -244,6 +248,7 @@ def _operation(
         run=run,
         gives=gives,
         scope="admin",
+        command=command,
         status=status,
         query=WriteQuery,
         body=body,

@@ -6,11 +6,13 @@ From these rows come the routes, the OpenAPI document and the labels of the metr
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from khata.edge.http.wire import Ask, Reply
+from khata.engine.command import Command
+from khata.errors import ScopeRequired
 
 PARAMS: Final = re.compile(r"\{(\w+)\}")
 
@@ -21,7 +23,8 @@ class Operation:
 
     `query`: a struct of the query's parameters. `body`, `gives`: types of what comes and goes.
     `example`: a body that works. `keyed`: it needs an idempotency key. `more_media`: other types
-    of media that it can answer with. `takes`: types of media of a body that is a file.
+    of media that it can answer with. `takes`: types of media of a body that is a file. `command`:
+    what it submits, where it is for one command.
     """
 
     method: str
@@ -41,6 +44,7 @@ class Operation:
     more_media: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     hidden: bool = False
+    command: type[Command] | None = None
 
     @property
     def params(self) -> list[str]:
@@ -51,3 +55,14 @@ class Operation:
     def route(self) -> str:
         """The path as Litestar writes it."""
         return PARAMS.sub(r"{\1:str}", self.path)
+
+
+def barred(scopes: Mapping[type[Command], str], ask: Ask) -> frozenset[type[Command]]:
+    """The commands whose own operations this key may not use; so it may not use them elsewhere."""
+    return frozenset(command for command, scope in scopes.items() if scope not in ask.scopes)
+
+
+def lacks_scope(command: Command, **details: Any) -> ScopeRequired:
+    """That a command came by a way which asks for less than its own operation does."""
+    kind = type(command).__struct_config__.tag
+    return ScopeRequired(f"{kind} needs the scope admin.", expected="admin", **details)

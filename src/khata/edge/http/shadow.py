@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +11,7 @@ from khata.app import Khata
 from khata.base.actor import Actor
 from khata.base.paging import Page
 from khata.domain import shadow
+from khata.domain.setup import setting_value
 from khata.domain.shadow import (
     ComparisonView,
     DefineFlow,
@@ -21,13 +21,14 @@ from khata.domain.shadow import (
     FlowReport,
     SwitchFlow,
 )
-from khata.edge.http.operation import Operation
+from khata.edge.http.operation import Operation, barred
 from khata.edge.http.reading import body_of, decoded, queried
 from khata.edge.http.reads import Nothing, Paged, read
 from khata.edge.http.threads import Threads
 from khata.edge.http.wire import JSON, Ask, Reply
 from khata.edge.http.write import write
-from khata.edge.shadowing import AT_ONCE, feed
+from khata.edge.shadowing import AT_ONCE, digits, feed
+from khata.engine.command import Command
 from khata.errors import BookNotFound, Invalid, RoleRequired
 from khata.settings import Settings
 
@@ -74,25 +75,37 @@ _READS: Final[tuple[tuple[str, Any, Any, Any, str, str, str], ...]] = (
 
 
 def shadow_operations(
-    settings: Settings, threads: Threads, books: Mapping[str, Khata]
+    settings: Settings,
+    threads: Threads,
+    books: Mapping[str, Khata],
+    scopes: Mapping[type[Command], str],
 ) -> list[Operation]:
-    """All of them; owners have no part in it."""
+    """All of them; owners have no part in it. `scopes`: what a key needs for a command that has an
+    operation of its own.
+    """
     writes = [
         write(settings, "POST", path, command, name=name, tag=tag, status=status,
               example=example, scope=scope)
         for path, command, name, tag, status, scope, example in _WRITES
     ]  # fmt: skip
     reads = [read(threads, *row) for row in _READS]
-    return [*writes, *reads, _feeding(settings, threads, books)]
+    return [*writes, *reads, _feeding(settings, threads, books, scopes)]
 
 
-def _feeding(settings: Settings, threads: Threads, books: Mapping[str, Khata]) -> Operation:
-    decoder = msgspec.json.Decoder(EventsBody, float_hook=Decimal)
+def _feeding(
+    settings: Settings,
+    threads: Threads,
+    books: Mapping[str, Khata],
+    scopes: Mapping[type[Command], str],
+) -> Operation:
+    decoder = msgspec.json.Decoder(EventsBody, float_hook=digits)
 
     async def run(ask: Ask) -> Reply:
         queried(Nothing, ask)
         body = decoded(decoder, await body_of(ask, settings.max_bulk_body))
-        found = await threads.carry(_feed, ask.book, books, ask.actor, body.events)
+        found = await threads.carry(
+            _feed, ask.book, books, ask.actor, body.events, without=barred(scopes, ask)
+        )
         return Reply(200, msgspec.json.encode(EventsFed(found)), JSON)
 
     return Operation(
@@ -113,7 +126,12 @@ def _feeding(settings: Settings, threads: Threads, books: Mapping[str, Khata]) -
 
 
 def _feed(
-    book: Khata, books: Mapping[str, Khata], actor: Actor, events: list[Event]
+    book: Khata,
+    books: Mapping[str, Khata],
+    actor: Actor,
+    events: list[Event],
+    *,
+    without: frozenset[type[Command]],
 ) -> list[shadow.Fed]:
     """Errors: `RoleRequired`, `Invalid`, `BookNotFound`, `Unavailable`."""
     if not actor.has(*_FEEDS):
@@ -126,9 +144,21 @@ def _feed(
         )
 
     def into(name: str) -> Khata:
+        if name == book.book:
+            return book
         found = books.get(name)
-        if found is None:
-            raise BookNotFound(f"This server has no book {name!r}: see KHATA_BOOK.", got=name)
+        # a key belongs to one book: another book has to say itself that it may be fed from here
+        if found is None or not _lets_in(found, book.book):
+            raise BookNotFound(
+                f"This server has no book {name!r} that lets {book.book} feed it: see KHATA_BOOK,"
+                f" and the setting {shadow.SHADOW_OF} of that book.",
+                got=name,
+            )
         return found
 
-    return feed(book, into, events, actor=actor)
+    return feed(book, into, events, actor=actor, without=without)
+
+
+def _lets_in(into: Khata, name: str) -> bool:
+    allowed = into.query(setting_value, shadow.SHADOW_OF).get("books")
+    return isinstance(allowed, list) and name in allowed

@@ -161,6 +161,7 @@ def create_key_operation(settings: Settings) -> Operation:
         run=run,
         gives=Receipt[NewKey],
         scope="admin",
+        command=CreateKey,
         status=201,
         query=WriteQuery,
         body=NewKeyBody,

@@ -70,6 +70,7 @@ def write(
         body=body,
         example=example,
         keyed=True,
+        command=command,
     )
 
 

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from khata.domain.shadow import (
     Compare,
     Difference,
     Flow,
+    Unread,
     differences,
     head_of,
     plain,
@@ -28,6 +30,7 @@ from khata.engine.journal import Receipt
 from khata.errors import Broken, Invalid, KhataError
 
 _MOST_ITEMS: Final = 1000
+_REST: Final = Unread("<too much>")
 _MOST_REFERENCE: Final = 200
 _TOO_MUCH: Final = "too_many_fields"
 
@@ -53,7 +56,7 @@ def copied(value: Any) -> Any:
 def _copied(value: Any, left: list[int]) -> Any:
     left[0] -= 1
     if left[0] < 0:
-        return None
+        return _REST
     kind = type(value)
     if kind in (str, int, bool, Decimal, type(None)):
         return value
@@ -62,14 +65,14 @@ def _copied(value: Any, left: list[int]) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if kind is dict:
-        items = list(value.items())[:_MOST_ITEMS]
+        items = islice(value.items(), _MOST_ITEMS + 1)
         return {str(name): _copied(inner, left) for name, inner in items if type(name) is str}
     if kind in (list, tuple):
-        return [_copied(inner, left) for inner in value[:_MOST_ITEMS]]
+        return [_copied(inner, left) for inner in value[: _MOST_ITEMS + 1]]
     names = _names_of(value)
     if names is not None:
         return {name: _copied(getattr(value, name), left) for name in names}
-    return f"<{kind.__name__}>"
+    return Unread(f"<{kind.__name__}>")
 
 
 def _names_of(value: Any) -> list[str] | None:

@@ -8,7 +8,7 @@ Commands are carried out in the flow's book, in the order of the lines, under th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any, Final
 
@@ -25,14 +25,17 @@ from khata.domain.shadow import (
     Flow,
     compared_numbers,
     flow_record,
+    plain,
 )
 from khata.edge.shadowing.answers import Ours, compared, ours_of, ours_of_error
+from khata.engine.command import Command
 from khata.engine.journal import Receipt
-from khata.errors import Broken, Invalid, KeyReused, KhataError
+from khata.errors import Broken, Invalid, KeyReused, KhataError, ScopeRequired
 from khata.errors.operations import FlowNotFound
 
 AT_ONCE: Final = 500
 _MOST_REFERENCE: Final = 200
+_MOST_KIND: Final = 80
 _MOST_NUMBER: Final = 1 << 62
 
 
@@ -49,7 +52,15 @@ class _Turn(msgspec.Struct):
     fed: Fed | None = None
 
 
-_event: Final = msgspec.json.Decoder(Event, float_hook=Decimal)
+def digits(text: str) -> Decimal | str:
+    """A number with all its digits; one that no decimal can hold stays the text that it was."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
+_event: Final = msgspec.json.Decoder(Event, float_hook=digits)
 
 
 def read_event(line: bytes | str) -> Event:
@@ -80,10 +91,15 @@ def feed_all(
 
 
 def feed(
-    book: Khata, into: Callable[[str], Khata], events: Sequence[Event], *, actor: Actor
+    book: Khata,
+    into: Callable[[str], Khata],
+    events: Sequence[Event],
+    *,
+    actor: Actor,
+    without: frozenset[type[Command]] = frozenset(),
 ) -> list[Fed]:
     """Carry events out and compare what comes of them. `into`: the book with a name. `actor`: who
-    acts there, of what roles.
+    acts there, of what roles. `without`: commands that this actor's key may not give.
 
     Errors: `Unavailable`, and those of `into`; feed the same events again, then: what was compared
     already is not compared twice.
@@ -92,7 +108,7 @@ def feed(
     _look(book, turns)
     for turn in turns:
         if turn.fed is None:
-            _read(book, turn)
+            _read(book, turn, without)
     _carry_out(into, turns, actor)
     _keep(book, turns)
     return [turn.fed for turn in turns if turn.fed is not None]
@@ -133,7 +149,7 @@ def _look(book: Khata, turns: list[_Turn]) -> None:
             turn.fed = Fed(event.flow, event.seq, turn.flow.mode)
 
 
-def _read(book: Khata, turn: _Turn) -> None:
+def _read(book: Khata, turn: _Turn, without: frozenset[type[Command]]) -> None:
     """What they answered, and what we are to do. A command that is none of ours is our refusal."""
     event = turn.event
     try:
@@ -146,11 +162,16 @@ def _read(book: Khata, turn: _Turn) -> None:
     if event.command is None:
         return
     kind = event.command.get("kind")
-    turn.kind = kind[:80] if type(kind) is str and kind.strip() else None
+    turn.kind = plain(kind, _MOST_KIND) if type(kind) is str and kind.strip() else None
     try:
         turn.command = book.verbs.read(_encoded(event.command), from_outside=True)
     except KhataError as error:
         turn.ours = ours_of_error(error)
+        return
+    if type(turn.command) in without:
+        turn.fed = _refused(
+            event, ScopeRequired(f"{turn.kind} needs another scope.", got=turn.kind)
+        )
 
 
 def _check(event: Event) -> None:

@@ -1,7 +1,9 @@
 """In which mode a flow is, asked of the book each time, and never waited for longer than a bound.
 
 A switch by whatever process holds from the next call on. While the book does not answer, a flow
-stays in the mode that it was last known to be in; one that was never known is off.
+stays in the mode that it was last known to be in: at first as they all are when this begins, so
+that no slow first answer makes the other system do what Khata is relied on for. One that was never
+known is off.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from queue import SimpleQueue
 import structlog
 
 from khata.app import Khata
-from khata.domain.shadow import Mode, mode_of
+from khata.domain.shadow import Mode, mode_of, modes
 from khata.errors import KhataError
 
 log = structlog.get_logger("khata.shadow")
@@ -40,14 +42,17 @@ class Modes:
         self.blind = 0
         self._book = book
         self._patience = patience_seconds
-        self._known: dict[str, Mode] = {}
+        self._known = self._all()
         self._looking_since: float | None = None
+        self._closed = False
         self._asked: SimpleQueue[_Asked | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="khata-shadow-modes", daemon=True)
         self._thread.start()
 
     def now(self, flow: str) -> Mode:
         """The mode of a flow. Never raises."""
+        if self._closed:
+            return self._known.get(flow, "off")
         since = self._looking_since
         if since is None or time.monotonic() - since < self._patience:
             asked = _Asked(flow)
@@ -60,7 +65,8 @@ class Modes:
         return self._known.get(flow, "off")
 
     def close(self, timeout: float) -> None:
-        """Stop looking."""
+        """Stop looking: from now on each flow is as it was last known to be."""
+        self._closed = True
         self._asked.put(None)
         self._thread.join(timeout)
 
@@ -78,6 +84,13 @@ class Modes:
             for asked in waiting:
                 asked.mode = found[asked.flow]
                 asked.answered.set()
+
+    def _all(self) -> dict[str, Mode]:
+        try:
+            return self._book.query(modes)
+        except KhataError as error:
+            log.warning("shadow_mode_unread", book=self._book.book, code=error.code)
+            return {}
 
     def _look(self, flow: str) -> Mode | None:
         try:

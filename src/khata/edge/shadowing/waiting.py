@@ -18,7 +18,7 @@ import structlog
 
 from khata.app import Khata, Line
 from khata.base.actor import WORKER, Actor
-from khata.domain.shadow import Answer, Flow, flow_record
+from khata.domain.shadow import Answer, Flow, Unread, flow_record
 from khata.edge.shadowing.answers import Ours, answer_of, compared, copied, ours_of, ours_of_error
 from khata.edge.working import Sounds
 from khata.engine.command import Command
@@ -82,7 +82,7 @@ def read_later(given: Any, read: Reading | None) -> Callable[[], Answer]:
     except Exception as error:
         # nobody's call may fail because its answer cannot be looked at
         log.exception("shadow_unreadable", exc_info=error)
-        kept = f"<{type(given).__name__}>"
+        kept = Unread(f"<{type(given).__name__}>")
     return lambda: answer_of(kept)
 
 
@@ -112,14 +112,15 @@ class Waiting:
 
     def put(self, work: Work) -> None:
         """Have a comparison made; where there is no place it is dropped, counted and told of."""
-        try:
-            self._queue.put_nowait(work)
-        except Full:
-            with self._counting:
-                self._dropped += 1
-                self._untold += 1
-                dropped = self._dropped
-            self._tell("shadow_dropped", work.asked.flow, dropped=dropped)
+        with suppress(Full):
+            if not self._closing:  # after that nobody would take it out again
+                self._queue.put_nowait(work)
+                return
+        with self._counting:
+            self._dropped += 1
+            self._untold += 1
+            dropped = self._dropped
+        self._tell("shadow_dropped", work.asked.flow, dropped=dropped)
 
     def counts(self) -> tuple[int, int, int, int]:
         """Waiting, compared, dropped, failed."""
