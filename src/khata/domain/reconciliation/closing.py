@@ -80,11 +80,14 @@ def close_period(book: Book, command: ClosePeriod) -> PeriodState:
 
 
 def _check_looked_at(book: Book, known: Reconciled, to_on: str) -> None:
-    """A run has seen all of these days, after they were over. Errors: `InvalidTransition`."""
-    over = rules.start_of(rules.after(to_on), policy_offset(book))
-    if (known.ran_through or "") < to_on or (known.ran_at or 0) < over:
+    """A run has seen all of these days, after they were over and after people took something
+    apart. Errors: `InvalidTransition`.
+    """
+    since = max(rules.start_of(rules.after(to_on), policy_offset(book)), known.freed_at or 0)
+    if (known.ran_through or "") < to_on or (known.ran_at or 0) < since:
         raise InvalidTransition(
-            f"No run has looked at {known.account} up to {to_on} since that day was over.",
+            f"No run has looked at {known.account} up to {to_on} since that day was over, or since"
+            " something was taken apart.",
             expected="reconcile it first",
             got=known.ran_through,
         )

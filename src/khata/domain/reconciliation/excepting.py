@@ -87,6 +87,7 @@ def _record(book: Book, account: Account, found: Leftover) -> bool:
         if exception.status == "open" and _says(exception) == _asks(found):
             return False
     carried = next((each.carried for each in known.values() if each.carried), None)
+    carried = carried or _closed_over(book, account, found.on)
     for name in known:
         close_exception(book, name, "found to be another one", str(book.actor))
     exception = book.add(_exception(book, account, found, carried))
@@ -95,6 +96,12 @@ def _record(book: Book, account: Account, found: Leftover) -> bool:
         book.change(line, status="excepted", exception=exception.id)
     _mark(book, account, found.postings, exception.id)
     return True
+
+
+def _closed_over(book: Book, account: Account, day: str) -> str | None:
+    """The period that was closed over this day before anybody knew: the exception is carried."""
+    known = book.get(Reconciled, account.id)
+    return known.last_period if known.closed_on is not None and day <= known.closed_on else None
 
 
 def _says(exception: ReconException) -> tuple[object, ...]:
@@ -251,7 +258,9 @@ def record_run(book: Book, command: RecordRun) -> RunState:
         code, _, currency = name.rpartition("/")
         account = statement_account(book, code, currency)
         known = book.get(Reconciled, account.id)
-        book.change(known, ran_through=rules.checked_day(day, "last day"), ran_at=book.now)
+        # what came while it ran it may not have seen
+        day = rules.checked_day(day, "last day")
+        book.change(known, ran_through=day, ran_at=min(command.started_at, book.now))
     run = book.add(
         Run(
             id=book.new_id("run"),

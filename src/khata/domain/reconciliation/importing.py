@@ -58,16 +58,10 @@ def import_statement(book: Book, command: ImportStatement) -> StatementState:
     number = rules.checked_text(command.number, "number", 100)
     if not _DIGEST.fullmatch(command.digest):
         raise Invalid("A digest is 64 hex digits.", expected="SHA-256", got=command.digest[:70])
-    identity = f"{account.code} {account.unit} {number}"
+    identity = f"{account.code} {account.unit} {number} {command.to_on[:4]}"
     known = book.find_one(Statement, identity=identity)
     if known is not None:
-        if known.digest != command.digest:
-            raise _refused(
-                f"Statement {number} of {account.code} is here already, and reads otherwise.",
-                "other_content",
-                expected=known.digest,
-                got=command.digest,
-            )
+        _check_same(known, command)
         return rules.statement_state(known)
     reconciled = book.peek(Reconciled, account.id) or _first(book, account)
     statement = _statement(book, command, account, identity)
@@ -186,6 +180,23 @@ def _statement(book: Book, command: ImportStatement, account: Account, identity:
         imported_by=str(book.actor),
         imported_at=book.now,
     )
+
+
+def _check_same(known: Statement, command: ImportStatement) -> None:
+    """The file is the same, and so is the statement in it: a file may have several. Where the
+    balances come from the book they are others the second time, so what moved is compared.
+    """
+    places = known.exponent
+    moved = to_minor(command.closing, places) - to_minor(command.opening, places)
+    count = len(command.lines) if command.count is None else command.count
+    was = (known.digest, known.from_on, known.to_on, known.count, known.closing - known.opening)
+    if was != (command.digest, command.from_on, command.to_on, count, moved):
+        raise _refused(
+            f"Statement {known.number} of {known.account} is here already, and reads otherwise.",
+            "other_content",
+            expected=f"{known.digest}, {known.from_on} to {known.to_on}, {known.count} lines",
+            got=f"{command.digest}, {command.from_on} to {command.to_on}, {count} lines",
+        )
 
 
 def _check_days(book: Book, command: ImportStatement, reconciled: Reconciled) -> None:

@@ -38,7 +38,8 @@ class Reconciled(Record, frozen=True):
 
     `begins_on`: the first day of its first statement. `last_to_on`, `last_closing`: of the last
     one that was imported wholly; `importing`: the one that is being imported. `ran_through`: the
-    last day that a run has looked at. `closed_on`: the last day of the last closed period.
+    last day that a run has looked at, begun at `ran_at`. `freed_at`: when a person last left
+    something without a partner that had one. `closed_on`: the last day of the last closed period.
     """
 
     account_id: int
@@ -54,6 +55,7 @@ class Reconciled(Record, frozen=True):
     ran_at: int | None
     closed_on: str | None
     last_period: str | None
+    freed_at: int | None
 
     TABLE: ClassVar = Table("reconciled_accounts", key=("account_id",), indexes=(("account",),))
 
@@ -61,7 +63,8 @@ class Reconciled(Record, frozen=True):
 class Statement(Record, frozen=True):
     """A statement of one account. Days are ISO dates, amounts minor units.
 
-    `identity`: account, currency and number, while it counts; None once it was discarded.
+    `identity`: account, currency, number and the year of its last day, while it counts (banks
+    begin their numbers anew each year); None once it was discarded.
     `number`: the bank's. `digest`: of the file that it came in. `count`: lines that it has;
     `received`: lines that are here; `moved`: their sum. `gap`: what its opening differs from the
     closing before it, with a reason in `note`.

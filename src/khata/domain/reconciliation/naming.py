@@ -71,6 +71,11 @@ class Names(msgspec.Struct, frozen=True):
     all: frozenset[str]
 
 
+def says(name: str | None) -> bool:
+    """Whether a reference refers to something: banks write NONREF and the like where there is none."""
+    return name is not None and normal(name) not in _NOTHING
+
+
 def normal(text: str) -> str:
     """The letters and digits of a text, in lower case."""
     return _SIGNS.sub("", text.casefold())
@@ -80,7 +85,8 @@ class Finder:
     """Finds references by patterns: ours, and those of the book's policy."""
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
-        self._patterns = [re.compile(pattern) for pattern in (*PATTERNS, *patterns)]
+        every = (*PATTERNS, *patterns)
+        self._patterns = [re.compile(pattern, re.IGNORECASE) for pattern in every]
 
     def names_of(self, names: Sequence[str], texts: Sequence[str] = ()) -> Names:
         """The references of something."""
@@ -88,7 +94,9 @@ class Finder:
         for text in (*names, *texts):
             low = text.casefold()
             for pattern in self._patterns:
-                ours.update(normal(found) for found in pattern.findall(low))
+                # the whole of it, whatever groups somebody's pattern has
+                ours.update(normal(found[0]) for found in pattern.finditer(low))
+        ours.discard("")  # of a pattern that fits nothing
         whole = {normal(name) for name in names} - _NOTHING
         return Names(frozenset(ours), frozenset(whole | ours))
 

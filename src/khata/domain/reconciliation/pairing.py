@@ -22,6 +22,7 @@ from khata.domain.reconciliation.model import (
     LineKey,
     Match,
     PairedPosting,
+    Period,
     PostingKey,
     Reconciled,
     ReconException,
@@ -155,6 +156,7 @@ def match_lines(book: Book, command: MatchLines) -> MatchState:
     if not _is_match(lines, postings):
         raise Invalid("Name each line and entry once.", expected="different ones")
     amounts = [open_posting(book, account, posting).amount for posting in postings]
+    told = _told(book, account, lines, postings)
     difference = sum(amounts) - sum(line.amount for line in lines)
     if difference and command.against is None:
         raise MatchRefused(
@@ -176,6 +178,7 @@ def match_lines(book: Book, command: MatchLines) -> MatchState:
         score=100,
         why=[reason],
     )
+    _look_again(book, account, told, match)
     return rules.match_state(match)
 
 
@@ -189,6 +192,7 @@ def adjust(book: Book, command: Adjust) -> MatchState:
     account = book.account(line.account_id)
     line = open_line(book, account, (line.statement, line.number))
     check_four_eyes(book, account, abs(line.amount))
+    told = _told(book, account, [line], [])
     match = _match(
         book,
         account,
@@ -201,6 +205,7 @@ def adjust(book: Book, command: Adjust) -> MatchState:
         score=100,
         why=[reason],
     )
+    _look_again(book, account, told, match)
     return rules.match_state(match)
 
 
@@ -219,6 +224,8 @@ def unmatch(book: Book, command: Unmatch) -> MatchState:
         raise InvalidTransition("What was taken back stays so.", expected="a match with lines")
     account = book.account(match.account_id)
     foresee(book, account, match.lines, match.postings)
+    if not match.lines:
+        _check_netted(book, account, match)
     for name in match.lines:
         line = book.get(StatementLine, name)
         _check_period(book, account, line)
@@ -230,7 +237,45 @@ def unmatch(book: Book, command: Unmatch) -> MatchState:
         check_four_eyes(book, account, abs(match.difference))
         _take_back(book, account, match, reason)
     match = book.change(match, undone_by=str(book.actor), undone_at=book.now, reason=reason)
+    _free(book, account)
     return rules.match_state(match)
+
+
+def _check_netted(book: Book, account: Account, match: Match) -> None:
+    """Entries that cancel out have no line to tell their day by: what was known when the last
+    period was closed may be in it. Errors: `PeriodClosed`.
+    """
+    last = book.get(Reconciled, account.id).last_period
+    period = book.get(Period, last) if last is not None else None
+    if period is not None and match.at <= period.closed_at:
+        raise PeriodClosed(
+            f"{match.id} was netted before {account.code} was closed up to {period.to_on}.",
+            expected=f"open {period.id} again",
+            got=match.id,
+        )
+
+
+def _told(
+    book: Book, account: Account, lines: Sequence[StatementLine], postings: Sequence[PostingKey]
+) -> list[ReconException]:
+    """The exceptions that name these."""
+    rows = [book.peek(PairedPosting, (account.id, *posting[:2])) for posting in postings]
+    names = [row.exception for row in (*lines, *rows) if row is not None and row.exception]
+    return [book.get(ReconException, name) for name in dict.fromkeys(names)]
+
+
+def _look_again(book: Book, account: Account, told: Sequence[ReconException], match: Match) -> None:
+    """What a person leaves of exceptions that a match ends is free: no period closes over it
+    before a run has looked at it.
+    """
+    matched = {*map(tuple, match.lines), *(tuple(posting) for posting in match.postings)}
+    named = {tuple(key) for each in told for key in (each.line, *each.postings) if key}
+    if not named <= matched:
+        _free(book, account)
+
+
+def _free(book: Book, account: Account) -> None:
+    book.change(book.get(Reconciled, account.id), freed_at=book.now)
 
 
 def _take_back(book: Book, account: Account, match: Match, reason: str) -> None:

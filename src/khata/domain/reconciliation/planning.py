@@ -17,7 +17,7 @@ from khata.domain.reconciliation import queries, rules
 from khata.domain.reconciliation.leftovers import leftovers
 from khata.domain.reconciliation.matching import Terms, match
 from khata.domain.reconciliation.model import Reconciled, ReconException, StatementLine
-from khata.domain.reconciliation.naming import OpenLine, OpenPosting, finder, normal
+from khata.domain.reconciliation.naming import OpenLine, OpenPosting, finder, says
 from khata.domain.reconciliation.queries import PostingRow
 from khata.domain.reconciliation.states import Finding, MatchDifference, Pair, Plan, Policy
 from khata.domain.reconciliation.states import Leftover as Left
@@ -84,7 +84,8 @@ def _lines(view: View, known: Reconciled, open_: Iterable[ReconException]) -> li
     waiting = [
         (line, astray)
         for line, astray in waiting
-        if line.booked_on > closed or line.exception in carried
+        # an open line of closed days came with a later statement: nobody has looked at it
+        if line.booked_on > closed or line.status == "open" or line.exception in carried
     ]
     settled = {
         (line.statement, _print(line))
@@ -95,7 +96,7 @@ def _lines(view: View, known: Reconciled, open_: Iterable[ReconException]) -> li
 
 def _print(line: StatementLine) -> str | None:
     """What tells a line from others: all that it says, if it has a reference."""
-    if not normal(line.reference or "") and not normal(line.end_to_end or ""):
+    if not says(line.reference) and not says(line.end_to_end):
         return None
     said = (line.reference, line.end_to_end, line.counterparty, line.text)
     return msgspec.json.encode((line.amount, line.currency, line.booked_on, *said)).decode()
@@ -121,25 +122,27 @@ def _open_line(
 def _postings(
     view: View, known: Reconciled, policy: Policy, open_: Iterable[ReconException]
 ) -> list[OpenPosting]:
-    """Those of the days that are open, and those that exceptions name."""
+    """Those of the days that are open, and of some before, and those that exceptions name.
+
+    What was on its way when a period was closed, or was taken apart since, is due like any other.
+    """
     offset = policy.offset_minutes
     begins = known.begins_on or ""
     first = rules.after(known.closed_on) if known.closed_on else begins
     last = known.last_to_on or ""
-    since = rules.start_of(first, offset) - policy.days * DAY
+    since = rules.start_of(first, offset) - max(policy.days, policy.transit_days) * DAY
     until = rules.start_of(last, offset) + (policy.days + 1) * DAY
     excepted = {tuple(key) for each in open_ for key in each.postings}
-    carried = [each.on for each in open_ if each.carried and each.postings]
-    if carried:
-        since = min(since, rules.start_of(min(carried), offset) - policy.days * DAY)
     rows = list(queries.waiting_postings(view, known, since, until))
+    seen = {row.key for row in rows}
+    older = {(seq, leg) for seq, leg, entry in excepted if (seq, leg, entry) not in seen}
+    rows = [*queries.named_postings(view, known, older), *rows]
     names = queries.names_of(view, {name for row in rows for name in _said(row)})
     due = range(rules.ordinal(begins) or 0, (rules.ordinal(last) or 0) + 1 - policy.transit_days)
-    closed = rules.ordinal(known.closed_on or "") or 0
     found = []
     for row in rows:
         day = rules.day_of(row.at, offset)
-        waits = row.key in excepted or (day in due and day > closed)
+        waits = row.key in excepted or day in due
         found.append(_open_posting(row, day, names, due=waits))
     return found
 

@@ -43,6 +43,7 @@ def _reconciled_accounts() -> None:
         number("ran_at", null=True),
         text("closed_on", null=True),
         text("last_period", null=True),
+        number("freed_at", null=True),
         sa.PrimaryKeyConstraint("book_id", "account_id", name="reconciled_accounts_pkey"),
         sqlite_with_rowid=False,
     )
