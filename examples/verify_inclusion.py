@@ -10,7 +10,7 @@ def pack(text, length=16, base=10):  # always so long; what is below zero is an 
 
 
 def is_included(proof, root):
-    held = 0
+    held, total, tops = 0, 0, []
     for number, part in enumerate(proof["parts"]):
         leaf = pack(part["nonce"], 32, 16) + bytes([number]) + pack(part["amount"])
         node = sha256(b"\0" + leaf + proof["owner"].encode()).digest()
@@ -19,10 +19,10 @@ def is_included(proof, root):
             pair = [pack(str(total)) + node, pack(step["sum"]) + pack(step["hash"], 32, 16)]
             node = sha256(b"\1" + b"".join(pair[:: 1 if step["side"] == "right" else -1])).digest()
             total += int(step["sum"])
-        top = sha256(b"\2" + pack(str(total)) + node + proof["label"].encode())
-        if top.hexdigest() != root or total != int(proof["total"]):
-            return False
-    return bool(proof["parts"]) and held == int(proof["balance"].replace(".", ""))
+        tops.append(sha256(b"\2" + pack(str(total)) + node + proof["label"].encode()).hexdigest())
+    whole, _, rest = proof["balance"].partition(".")
+    said = [root, root, proof["total"], whole + rest, proof["currency"], str(len(rest))]
+    return said == [*tops, str(total), str(held).zfill(len(rest) + 1), *proof["label"].split()[3:5]]
 
 
 if __name__ == "__main__":

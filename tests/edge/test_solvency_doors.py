@@ -87,7 +87,7 @@ def test_solvency_through_the_client(server, tmp_path):
         proof = tmp_path / "bob.json"
         found = client.inclusion(root.id, owner="bob")
         proof.write_text(json.dumps({name: getattr(found, name) for name in ("owner", "balance",
-                         "label", "total")} | {"parts": _plain(found)}))  # fmt: skip
+                         "currency", "label", "total")} | {"parts": _plain(found)}))  # fmt: skip
         run = subprocess.run([sys.executable, VERIFIER, proof, root.hash], check=False)
         assert (run.returncode, found.balance) == (0, "50.00")
     support = a_key(server.database_url, roles=["support"], scopes=["read", "write"])

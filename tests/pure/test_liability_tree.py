@@ -12,19 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from khata.base.money import to_text
 from khata.domain.solvency import Inclusion, Tree
 from khata.domain.solvency import is_included as is_included_here
 
 VERIFIER = Path(__file__).parents[2] / "examples" / "verify_inclusion.py"
 is_included = runpy.run_path(str(VERIFIER))["is_included"]
-SECRET, LABEL = b"s" * 32, "khata liabilities 1 main BDT 7 2026-01-31T09:00:00Z"
+SECRET, LABEL = b"s" * 32, "khata liabilities 1 BDT 2 main 7 2026-01-31T09:00:00Z"
 FIVE = {"alice": 100_000, "bob": 250, "করিম": 1, "zoe": 0, "dan": 10**18}
 
 
 def proof(tree, owner):
     """As it goes through the doors: JSON."""
     minor = tree.balances[owner]
-    found = Inclusion("lpr_1", tree.hash, LABEL, "BDT", owner, str(minor), str(minor),
+    found = Inclusion("lpr_1", tree.hash, LABEL, "BDT", owner, to_text(minor, 2), str(minor),
                       str(tree.total), tree.parts(owner))  # fmt: skip
     return msgspec.to_builtins(found)
 
@@ -64,10 +65,22 @@ def changes():
         return ("0" if text[0] != "0" else "1") + text[1:]
 
     return {
-        "a larger balance": lambda found: found.update(balance="100001"),
+        "a larger balance": lambda found: found.update(balance="1000.01"),
         "a larger part": lambda found: part(found).update(amount=f"{part(found)['amount']}1"),
+        "the point elsewhere": lambda found: found.update(balance="100.000"),
+        "no point": lambda found: found.update(balance="100000"),
+        "two points": lambda found: found.update(balance="10.00.00"),
+        "a sign": lambda found: found.update(balance="+1000.00"),
+        "zeros before it": lambda found: found.update(balance="01000.00"),
+        "a low line": lambda found: found.update(balance="1_000.00"),
+        "other digits": lambda found: found.update(balance="১০০০.০০"),
+        "another currency": lambda found: found.update(currency="KWD"),
         "a part less": lambda found: found["parts"].pop(),
-        "no part": lambda found: found.update(parts=[], balance="0"),
+        "a part less, and its amount": lambda found: found.update(
+            parts=found["parts"][:1], balance=to_text(int(part(found)["amount"]), 2)
+        ),
+        "four parts": lambda found: found.update(parts=found["parts"] * 2),
+        "no part": lambda found: found.update(parts=[], balance="0.00"),
         "one part twice": lambda found: found.update(parts=[part(found)] * 2),
         "parts changed about": lambda found: found["parts"].reverse(),
         "another owner": lambda found: found.update(owner="bob"),
@@ -84,6 +97,7 @@ def changes():
         "a sum below zero": lambda found: step(found).update(sum="-1"),
         "an amount below zero": lambda found: part(found).update(amount="-1"),
         "another total": lambda found: found.update(total="1"),
+        "a sign before the total": lambda found: found.update(total=f"+{found['total']}"),
         "another label": lambda found: found.update(label=LABEL + "!"),
     }  # fmt: skip
 

@@ -257,6 +257,9 @@ def inclusion(view: View, owner: str, id: str, tree: Tree) -> Inclusion:  # noqa
     )
 
 
-def label_of(name: str, currency: str, as_of: int, at: Instant) -> str:
-    """What a root is bound to: which book, what, and as of when."""
-    return f"khata liabilities 1 {name} {currency} {as_of} {to_iso(at)}"
+def label_of(name: str, currency: str, exponent: int, as_of: int, at: Instant) -> str:
+    """What a root is bound to: the currency and its decimals, which book, and as of when.
+
+    Verifiers read the fourth and the fifth word: what minor units are worth is part of the proof.
+    """
+    return f"khata liabilities 1 {currency} {exponent} {name} {as_of} {to_iso(at)}"

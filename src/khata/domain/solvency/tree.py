@@ -104,16 +104,22 @@ def is_included(proof: Inclusion, root: str) -> bool:
     What examples/verify_inclusion.py does without Khata.
     """
     try:
-        held = 0
+        held, total, tops = 0, 0, []
         for number, part in enumerate(proof.parts):
-            amount, top = _climbed(proof.owner.encode(), number, part)
+            total, top = _climbed(proof.owner.encode(), number, part)
             held += int(part.amount)
-            digest = _sha(b"\x02" + _node(amount, top) + proof.label.encode()).hexdigest()
-            if digest != root or amount != int(proof.total):
-                return False
-        return bool(proof.parts) and held == int(proof.balance.replace(".", ""))
+            tops.append(_sha(b"\x02" + _node(total, top) + proof.label.encode()).hexdigest())
     except (ValueError, OverflowError):
         return False
+    # texts are compared as they stand: 10700 minor units are 107.00, and neither 1.0700 nor 10700
+    whole, _, decimals = proof.balance.partition(".")
+    digits = str(held).zfill(len(decimals) + 1)
+    about = [proof.currency, str(len(decimals))]
+    return (
+        tops == [root] * PARTS
+        and (proof.total, whole + decimals) == (str(total), digits)
+        and proof.label.split()[3:5] == about
+    )
 
 
 def _climbed(owner: bytes, number: int, part: ProofPart) -> _Node:
@@ -122,7 +128,7 @@ def _climbed(owner: bytes, number: int, part: ProofPart) -> _Node:
     digest = _sha(b"\x00" + packed + owner).digest()
     for step in part.path:
         mine, beside = _node(amount, digest), _node(int(step.sum), _bytes(step.hash))
-        pair = beside + mine if step.side == "left" else mine + beside
+        pair = mine + beside if step.side == "right" else beside + mine
         digest = _sha(b"\x01" + pair).digest()
         amount += int(step.sum)
     return amount, digest

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 _AT: Final = "2026-01-31T09:00:00.000000Z"
 _HASH: Final = "4f" * 32
-_LABEL: Final = f"khata liabilities 1 main.a5a07f101f BDT 10 {_AT}"
+_LABEL: Final = f"khata liabilities 1 BDT 2 main.a5a07f101f 10 {_AT}"
 _BRAKE: Final = {"currency": "BDT", "reason": "The till is being counted.", "at": _AT,
                  "by": "finance:mitu"}  # fmt: skip
 _SUMS: Final = {"cash": "1050.00", "liabilities": "1000.00", "net": "50.00", "overdrawn": "0.00"}

@@ -16,7 +16,7 @@ import msgspec
 from khata.app import Khata
 from khata.base.actor import WORKER, Actor
 from khata.base.clock import Instant
-from khata.domain import solvency
+from khata.domain import setup, solvency
 from khata.domain.solvency import (
     Checked,
     Inclusion,
@@ -89,7 +89,8 @@ def publish(
     with book.view() as view:
         as_of = reading.head(view).seq
         balances = solvency.owed_to_owners(view, currency, as_of)
-        label = solvency.label_of(book.scope, currency, as_of, view.now)
+        exponent = setup.decimals_of(view, currency)
+        label = solvency.label_of(book.scope, currency, exponent, as_of, view.now)
     if not balances:
         raise Invalid(
             f"Nobody has a wallet in {currency} that ever moved.", expected="balances", got=0
