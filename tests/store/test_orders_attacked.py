@@ -8,7 +8,17 @@ import shutil
 
 import pytest
 
-from khata.domain import access, debts, escrow, ledger, orders, payments, setup, wallets
+from khata.domain import (
+    access,
+    debts,
+    escrow,
+    ledger,
+    mismatches,
+    orders,
+    payments,
+    setup,
+    wallets,
+)
 from khata.domain.orders import (
     AdoptOrder,
     ApprovePayment,
@@ -166,10 +176,10 @@ def adopt(house, **fields):
     """An order of 100.00 that was never paid, of which the fields say more."""
     money = {"wallet_part", "wallet_paid", "received", "refunded"}
     given = {name: bdt(value) if name in money else value for name, value in fields.items()}
+    stands = {"warehouse": "waiting", "logistics": "waiting", "shown": "pending"} | given
     command = AdoptOrder(
-        ref="M1", customer="alice", total=bdt("100.00"), warehouse="waiting", logistics="waiting",
-        shown="pending", placed_at="2026-01-01T00:00:00Z", reason="Taken over.", wallet=ALICE,
-        **given,
+        ref="M1", customer="alice", total=bdt("100.00"), placed_at="2026-01-01T00:00:00Z",
+        reason="Taken over.", wallet=ALICE, **stands,
     )  # fmt: skip
     return house.do(command)
 
@@ -206,3 +216,31 @@ def test_an_order_from_elsewhere_is_paid_once_and_wholly(house, pays, stood, cam
     house.is_sound()
     house.cancel()
     assert house.amounts(HELD) == ["0.00"]
+
+
+@pytest.mark.parametrize(
+    ("stood", "kinds", "left"),
+    [
+        # what is owed is written down before more comes, in which it would vanish
+        ({"finance": "receipt_uploaded", "received": "40.00", "refunded": "90.00",
+          "shown": "in_review"}, ["receipt_stuck", "refund_exceeds"], "1000.00"),
+        # what went back has to come again: the wallet's part alone does not make it paid
+        ({"finance": "wallet_partial", "wallet_part": "60.00", "received": "60.00",
+          "refunded": "60.00"}, ["wallet_part_missing"], "1000.00"),
+        # the bank brought all of it: nothing is the wallet's to pay
+        ({"finance": "wallet_partial", "wallet_part": "30.00", "received": "100.00",
+          "shown": "confirmed"}, ["status_differs"], "1000.00"),
+        # the customer was told something else, and is told again once it is paid wholly
+        ({"finance": "paid", "wallet_part": "30.00", "received": "70.00", "shown": "refunded",
+          "warehouse": "picked", "logistics": "delivered"},
+         ["wallet_part_missing", "status_differs"], "970.00"),
+    ],
+)  # fmt: skip
+def test_an_order_from_elsewhere_is_repaired_as_was_planned(house, stood, kinds, left):
+    """Whatever is wrong with it at once; a repair that would end otherwise is refused."""
+    adopt(house, **stood)
+    made = house.do(mismatches.RepairMismatch("M1", "as the books say"))
+    assert made.plan.kinds == kinds
+    house.pass_by(0.01)
+    done = house.book.query(mismatches.repair, made.id)
+    assert (done.status, done.message, house.wallet()[0]) == ("applied", None, left)

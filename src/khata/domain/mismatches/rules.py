@@ -17,18 +17,21 @@ from khata.domain.mismatches.model import Action, ActionKind, Found, Kind, Plan
 from khata.domain.orders import Standing, status_of
 
 ORDER: Final[tuple[ActionKind, ...]] = (
+    "reclaim_refund",
     "take_wallet_part",
     "approve_receipt",
-    "reclaim_refund",
     "release_stock",
     "move",
     "schedule_release",
     "sync_shown",
 )
-"""The order in which a repair goes: money, goods, axes, and last what the customer sees."""
+"""The order in which a repair goes: money, goods, axes, and last what the customer sees. What is
+owed comes before what is taken, which would hide it.
+"""
 RECEIPT_SECONDS: Final = 86_400
 """How long an uploaded receipt may wait for finance unless the caller says otherwise."""
 _PAYING: Final = frozenset({"wallet_partial", "receipt_uploaded", "paid"})
+_AWAITING: Final = frozenset({"bank_transfer_grace", "wallet_partial", "receipt_uploaded"})
 _HELD: Final = frozenset({"paid", "partially_refunded"})
 _CANCELLED: Final = frozenset({"cancelled", "restocked"})
 _PAYS: Final = frozenset({"take_wallet_part", "approve_receipt"})
@@ -137,18 +140,24 @@ def derived(standing: Standing) -> str:
 
 
 def missing(standing: Standing) -> int:
-    """What the wallet was to pay and did not."""
-    return max(0, standing.wallet_part - standing.wallet_moved)
+    """What the wallet was to pay and did not; what came by another way it has not to pay."""
+    part = standing.wallet_part - standing.wallet_moved
+    if standing.finance in _AWAITING:
+        part = min(part, lacking(standing) - standing.held)
+    return max(0, part)
+
+
+def lacking(standing: Standing) -> int:
+    """What has still to come for an order by whatever way: what went back has to come again."""
+    return max(0, standing.total - max(0, standing.captured - standing.refunded))
 
 
 def bank_due(standing: Standing) -> int:
-    """What has still to come by bank: all that did not come by it and is not the wallet's. What
-    went back before the order was paid has to come again.
-    """
-    by_bank = standing.captured - (standing.wallet_moved - standing.held)
-    if standing.finance == "receipt_uploaded":
-        by_bank -= min(standing.refunded, standing.captured)
-    return max(0, standing.total - standing.wallet_part - by_bank)
+    """What has still to come by bank: all that did not come by it and is not the wallet's."""
+    taken = standing.wallet_moved - standing.held
+    if standing.finance in _AWAITING:
+        return max(0, lacking(standing) - max(0, standing.wallet_part - taken))
+    return max(0, standing.total - standing.wallet_part - (standing.captured - taken))
 
 
 def excess(standing: Standing) -> int:
@@ -181,9 +190,10 @@ def _taken(standing: Standing, action: Action) -> Standing:
 
 
 def _approved(standing: Standing, _action: Action) -> Standing:
-    came = max(standing.captured, standing.total)
-    moved = max(standing.wallet_moved, standing.wallet_part)
-    return _paid(replace(standing, captured=came, wallet_moved=moved))
+    due, taken = bank_due(standing), standing.wallet_moved - standing.held
+    pays = min(max(0, standing.wallet_part - taken), lacking(standing) - due)
+    came = standing.captured + due + pays
+    return _paid(replace(standing, captured=came, wallet_moved=taken + pays))
 
 
 def _paid(standing: Standing) -> Standing:

@@ -43,7 +43,7 @@ def take_wallet_part(book: Book, order: Order, reason: str) -> Order:
         )
     note(book, order, "money", f"wallet {to_text(missing, order.exponent)}", reason=reason)
     if order.finance in rules.FUNDED:
-        order = _pay_late(book, order)
+        order = shown(book, _pay_late(book, order), reason)
     elif rules.due_by_bank(order):
         order = paying.set_aside(book, order, missing)
     else:
