@@ -340,6 +340,10 @@ def test_a_silent_flow_is_told_of(database_url):
         assert [(line.name, line.status) for line in lines.items] == [(FLOW, "silent")]
         (line,) = book.query(shadow.flows, cursor=lines.next).items
         assert (line.name, line.status, line.quiet_for_seconds) == ("returns", "off", None)
+        failing = Compare(FLOW, "r", "ok", "error:timeout", failed=True)
+        book.submit(failing, actor=WORKER)
+        found = report(book)
+        assert (found.status, found.total.compared, found.errors) == ("silent", 1, 1)
         compared(book, 1)
         assert report(book).status == "comparing"
 

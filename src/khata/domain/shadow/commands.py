@@ -214,7 +214,7 @@ def _count(
         dropped=tally.dropped + command.dropped,
         signatures=tally.signatures + fresh,
         received=tally.received + (command.number is not None),
-        last_at=book.now,
+        last_at=tally.last_at if command.failed else book.now,  # a failure compares nothing
         slices=rules.counted(tally.slices, flow.window_seconds, book.now, matched=matched),
         **numbers,
     )
