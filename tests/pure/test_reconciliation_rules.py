@@ -18,6 +18,7 @@ from khata.domain.reconciliation import (
     Terms,
     leftovers,
     match,
+    nearness,
     rules,
 )
 from khata.domain.reconciliation.naming import contradict
@@ -211,12 +212,48 @@ def test_references_are_found_in_free_texts(text, ours):
     assert FINDER.names_of(("NONREF", "")).all == frozenset()
 
 
+def test_patterns_of_a_book():
+    """Whatever groups and letters they have; one that fits nothing finds nothing."""
+    names = Finder([r"\b(bill)-(\d{6})\b", r"CASE \d+", r"\d*"]).names_of(
+        (), ("BILL-000007, case 9",)
+    )
+    assert {"bill000007", "case9"} <= names.ours
+    assert "" not in names.ours
+
+
 def test_names_contradict_only_among_ours():
     """A reference of the bank's own says nothing about whose money it is."""
     mine, other, bank = (FINDER.names_of((name,)) for name in ("pay_0400", "pay_0500", "FT1"))
     assert contradict(mine, other)
     assert not contradict(mine, mine)
     assert not contradict(bank, mine)
+
+
+# ── many alike ───────────────────────────────────────────────────────────────────────
+
+
+def test_many_alike_are_not_compared_with_each_other(monkeypatch):
+    """One amount on one day a thousand times, one of them missing: nothing is guessed, nobody is
+    compared with everybody; ids of ours that differ are never matched, however many there are.
+    """
+    told = []
+    monkeypatch.setattr(nearness, "contradict", lambda *some: told.append(1) or contradict(*some))
+    count = 1000
+    posted = [posting(n, 100, 0, f"ent_{n:04d}") for n in range(count)]
+    pairs, rest = outcome([line(n, 100, 0, f"B{n}") for n in range(count - 1)], posted)
+    assert (pairs, Counter(cls for cls, *_ in rest)) == (
+        [],
+        {"ambiguous": count - 1, "missing_in_statement": 1},
+    )
+    shop = [line(n, 100, n % 3, "shop 7", text=f"pay_{n:04d}") for n in range(count)]
+    paid = [posting(n, 100, n % 3, "shop 7", f"pay_{n + 9:04d}") for n in range(count)]
+    pairs, rest = outcome(shop, paid)
+    assert pairs == [([n + 9], [n]) for n in range(count - 9)]
+    assert len(rest) == 18
+    differ = [posting(n, 103 + n * 7, 0, "shop 7") for n in range(count)]
+    pairs, rest = outcome([line(n, 100 + n * 7, 0, "shop 7") for n in range(count)], differ)
+    assert Counter(cls for cls, *_ in rest) == {"amount_differs": count}
+    assert len(told) < 10 * count
 
 
 # ── whatever is wrong ────────────────────────────────────────────────────────────────

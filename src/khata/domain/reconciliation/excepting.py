@@ -259,8 +259,8 @@ def record_run(book: Book, command: RecordRun) -> RunState:
         account = statement_account(book, code, currency)
         known = book.get(Reconciled, account.id)
         # what came while it ran it may not have seen
-        day = rules.checked_day(day, "last day")
-        book.change(known, ran_through=day, ran_at=min(command.started_at, book.now))
+        ran_at = min(command.started_at, book.now)
+        book.change(known, ran_through=rules.checked_day(day, "last day"), ran_at=ran_at)
     run = book.add(
         Run(
             id=book.new_id("run"),

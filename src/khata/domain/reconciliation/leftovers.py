@@ -6,12 +6,14 @@ names both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from khata.domain.reconciliation.matching import Table, Terms, alike, holders, near, only
-from khata.domain.reconciliation.model import ExceptionClass
+from khata.domain.reconciliation.matching import Table, Terms, alike, holders
+from khata.domain.reconciliation.model import ExceptionClass, PostingKey
 from khata.domain.reconciliation.naming import OpenLine, OpenPosting
+from khata.domain.reconciliation.nearness import Side, fitting, nearest, sole
 from khata.domain.reconciliation.rules import to_day
 from khata.domain.reconciliation.states import Leftover
 
@@ -96,40 +98,84 @@ def _named(rest: Rest) -> None:
     lines = holders(((key, table.line_names[key]) for key in table.lines), wanted)
     postings = holders(((key, table.posting_names[key]) for key in table.postings), wanted)
     for name, _ in shared:
-        for exact in (True, False):
+        for stage in (_sign_swapped, _differing):
             free_lines = [table.lines[key] for key in lines[name] if key in table.lines]
-            for line in free_lines:
-                free = [table.postings[k] for k in postings[name] if k in table.postings]
-                if free:
-                    _name(rest, line, free, alone=len(free_lines) == 1, exact=exact)
+            free = [table.postings[key] for key in postings[name] if key in table.postings]
+            if free_lines and free:
+                stage(rest, free_lines, free)
 
 
-def _name(rest: Rest, line: OpenLine, free: list[OpenPosting], *, alone: bool, exact: bool) -> None:
-    """`exact`: only where the sign alone is wrong; those go first."""
-    free = [posting for posting in free if not rest.table.contradict(line, posting)]
-    swapped = [posting for posting in free if posting.amount == -line.amount]
-    if exact or not free:
-        if swapped:
-            rest.put("sign_swapped", line, swapped[:1])
+def _sign_swapped(rest: Rest, lines: list[OpenLine], postings: list[OpenPosting]) -> None:
+    """Only the sign is wrong: those go first."""
+    table = rest.table
+    by_amount: dict[int, list[OpenPosting]] = {}
+    for posting in postings:
+        by_amount.setdefault(-posting.amount, []).append(posting)
+    for line in lines:
+        free = by_amount.get(line.amount, ())
+        at = next((n for n, each in enumerate(free) if not table.contradict(line, each)), None)
+        if at is not None:
+            rest.put("sign_swapped", line, [by_amount[line.amount].pop(at)])
+
+
+def _differing(rest: Rest, lines: list[OpenLine], postings: list[OpenPosting]) -> None:
+    """Each line with the posting whose amount is the nearest; one line alone also with all."""
+    table = rest.table
+    if len(lines) == 1:
+        free = [posting for posting in postings if not table.contradict(lines[0], posting)]
+        choices = [[posting] for posting in free]
+        if 1 < len(free) <= _MOST_NAMED and len({each.amount > 0 for each in free}) == 1:
+            choices.append(free)
+        if choices:
+            _differs(rest, lines[0], min(choices, key=lambda some: _distance(lines[0], some)))
         return
-    choices = [[posting] for posting in free]
-    if alone and 1 < len(free) <= _MOST_NAMED and len({each.amount > 0 for each in free}) == 1:
-        choices.append(free)
+    side = Side(postings, table.posting_names)
+    ordered = sorted(postings, key=lambda posting: (posting.amount, posting.day, posting.key))
+    for line in lines:
+        names = table.line_names[line.key]
+        if side.choices(side.groups(names), names, side.days, most=1):
+            best = min(_closest(table, line, ordered), default=None)
+            if best is not None:
+                _differs(rest, line, [ordered.pop(best[-1])])
 
-    def distance(postings: list[OpenPosting]) -> tuple[int, int, int]:
-        off = abs(line.amount - sum(posting.amount for posting in postings))
-        return (off, len(postings), abs(postings[0].day - line.day))
 
-    best = min(choices, key=distance)
-    same = sum(posting.amount for posting in best) == line.amount
-    rest.put("ambiguous" if same else "amount_differs", line, best)
+def _closest(
+    table: Table, line: OpenLine, ordered: list[OpenPosting]
+) -> Iterator[tuple[int, int, int, int, PostingKey, int]]:
+    """(amount off, days apart, day, amount, key, place) of those whose amounts are the nearest."""
+    after = bisect_left(ordered, line.amount, key=lambda posting: posting.amount)
+    before, least = after - 1, None
+    while before >= 0 or after < len(ordered):
+        below = line.amount - ordered[before].amount if before >= 0 else None
+        above = ordered[after].amount - line.amount if after < len(ordered) else None
+        if above is None or (below is not None and below <= above):
+            off, at, before = below or 0, before, before - 1
+        else:
+            off, at, after = above, after, after + 1
+        if least is not None and off > least:
+            return
+        posting = ordered[at]
+        if not table.contradict(line, posting):
+            least = off
+            apart = abs(posting.day - line.day)
+            yield off, apart, posting.day, posting.amount, posting.key, at
+
+
+def _distance(line: OpenLine, postings: list[OpenPosting]) -> tuple[int, int, int]:
+    off = abs(line.amount - sum(posting.amount for posting in postings))
+    return (off, len(postings), abs(postings[0].day - line.day))
+
+
+def _differs(rest: Rest, line: OpenLine, postings: list[OpenPosting]) -> None:
+    same = sum(posting.amount for posting in postings) == line.amount
+    rest.put("ambiguous" if same else "amount_differs", line, postings)
 
 
 def _swapped(rest: Rest, terms: Terms) -> None:
     """The opposite amount within the days, where neither side has another choice."""
     table = rest.table
     for lines, postings in list(alike(table, -1)):
-        for line, posting in only(near(table, lines, postings, terms.days)):
+        for line, posting in list(sole(lines, postings, table.names, terms.days)):
             rest.put("sign_swapped", line, [posting])
 
 
@@ -137,20 +183,10 @@ def _ambiguous(rest: Rest, terms: Terms) -> None:
     """Several that would fit as well: each line is shown with the nearest that is free."""
     table = rest.table
     for lines, postings in list(alike(table, 1)):
-        pairs = near(table, lines, postings, terms.days)
-        places = sorted(pairs, key=lambda pair: (abs(pair[0].day - pair[1].day), *_order(pair)))
         fits = f"{len(lines)} lines and {len(postings)} entries of this amount would fit"
-        for line, posting in places:
-            if line.key in table.lines and posting.key in table.postings:
-                rest.put("ambiguous", line, [posting], fits)
-        for line in _that_fit(pairs):
+        choosing = fitting(lines, postings, table.names, terms.days)
+        for line, posting in list(nearest(lines, postings, table.names, terms.days)):
+            rest.put("ambiguous", line, [posting], fits)
+        for line in choosing:
             if line.key in table.lines:
                 rest.put("ambiguous", line, note=fits)
-
-
-def _order(pair: tuple[OpenLine, OpenPosting]) -> tuple[object, ...]:
-    return (pair[0].day, pair[0].key, pair[1].day, pair[1].key)
-
-
-def _that_fit(pairs: Iterable[tuple[OpenLine, OpenPosting]]) -> list[OpenLine]:
-    return list({line.key: line for line, _ in pairs}.values())

@@ -9,20 +9,20 @@ what it may be. The outcome does not depend on the order in which lines and post
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from khata.domain.reconciliation.model import LineKey, PostingKey
 from khata.domain.reconciliation.naming import Finder, Names, OpenLine, OpenPosting, contradict
+from khata.domain.reconciliation.nearness import around, nearest, sole
 from khata.domain.reconciliation.rules import Slack
 from khata.domain.reconciliation.states import Pair
 
 _FREE_DAYS: Final = 31
 """A reference that is not ours may come again next month."""
-_MOST_PAIRS: Final = 100_000
 _OURS, _NAMED, _AMOUNT, _ONLY, _SAME_DAY, _A_DAY = 60, 55, 30, 20, 10, 2
 
 
@@ -50,6 +50,7 @@ class Table:
         self.postings: dict[PostingKey, OpenPosting] = {each.key: each for each in ordered}
         self.line_names = {line.key: finder.names_of(line.names, line.texts) for line in every}
         self.posting_names = {each.key: finder.names_of(each.names) for each in ordered}
+        self.names: dict[Any, Names] = {**self.line_names, **self.posting_names}
         self.pairs: list[Pair] = []
         self.copies: list[tuple[OpenLine, LineKey | None]] = []
 
@@ -169,35 +170,10 @@ def _same_amount(
         if line.amount in by_amount:
             groups[line.amount].append(line)
     for amount, group in groups.items():
-        for line, posting in _nearest(table, group, by_amount[amount]):
+        for line, posting in nearest(group, by_amount[amount], table.names):
             if name[1] or abs(line.day - posting.day) <= _FREE_DAYS:
                 why = [_named(name), ("amount exact", _AMOUNT), _apart(line, posting)]
                 table.pair([line], [posting], "reference and amount", why)
-
-
-def _nearest(
-    table: Table, lines: list[OpenLine], postings: list[OpenPosting]
-) -> Iterator[tuple[OpenLine, OpenPosting]]:
-    if len(lines) * len(postings) > _MOST_PAIRS:
-        yield from zip(lines, postings, strict=False)
-        return
-    if len(lines) == len(postings) == 1:
-        if not table.contradict(lines[0], postings[0]):
-            yield lines[0], postings[0]
-        return
-    every = sorted(
-        (abs(line.day - posting.day), at, other)
-        for at, line in enumerate(lines)
-        for other, posting in enumerate(postings)
-        if not table.contradict(line, posting)
-    )
-    used_lines: set[int] = set()
-    used: set[int] = set()
-    for _, at, other in every:
-        if at not in used_lines and other not in used:
-            used_lines.add(at)
-            used.add(other)
-            yield lines[at], postings[other]
 
 
 def _same_sum(
@@ -245,13 +221,11 @@ def _set_copies_aside(table: Table) -> None:
 
 def _reversed(table: Table, terms: Terms) -> None:
     """An entry and its reversal cancel out, unless the statement shows the two."""
-    amounts: dict[int, list[int]] = defaultdict(list)
-    for line in table.lines.values():
-        amounts[line.amount].append(line.day)
+    known = {(line.amount, line.day) for line in table.lines.values()}
     first = {(p.key[0], p.key[2]): p for p in table.postings.values() if p.undoes is None}
 
     def shown(posting: OpenPosting) -> bool:
-        return any(abs(day - posting.day) <= terms.days for day in amounts[posting.amount])
+        return any((posting.amount, day) in known for day in around(posting.day, terms.days))
 
     for undo in [posting for posting in table.postings.values() if posting.undoes is not None]:
         was = first.get(undo.undoes or (0, 0))
@@ -286,24 +260,6 @@ def _by_day_and_amount(table: Table) -> None:
             table.pair([line], [posting], "amount and day", why)
 
 
-def near(
-    table: Table, lines: Sequence[OpenLine], postings: Sequence[OpenPosting], days: int
-) -> list[tuple[OpenLine, OpenPosting]]:
-    """Those that are at most so many days apart and do not contradict each other."""
-    if len(lines) * len(postings) > _MOST_PAIRS:
-        days = 0
-    by_day: dict[int, list[OpenPosting]] = defaultdict(list)
-    for posting in postings:
-        by_day[posting.day].append(posting)
-    return [
-        (line, posting)
-        for line in lines
-        for day in range(line.day - days, line.day + days + 1)
-        for posting in by_day.get(day, ())
-        if not table.contradict(line, posting)
-    ]
-
-
 def alike(table: Table, sign: int) -> Iterator[tuple[list[OpenLine], list[OpenPosting]]]:
     """Free lines and postings of one amount; `sign` -1: of opposite ones."""
     lines: dict[int, list[OpenLine]] = defaultdict(list)
@@ -316,21 +272,10 @@ def alike(table: Table, sign: int) -> Iterator[tuple[list[OpenLine], list[OpenPo
     yield from ((lines[amount], free) for amount, free in postings.items())
 
 
-def only(pairs: list[tuple[OpenLine, OpenPosting]]) -> list[tuple[OpenLine, OpenPosting]]:
-    """Of some pairs those in which neither side has another choice."""
-    choices: dict[LineKey | PostingKey, int] = defaultdict(int)
-    for line, posting in pairs:
-        choices[line.key] += 1
-        choices[posting.key] += 1
-    return [
-        (line, posting) for line, posting in pairs if choices[line.key] == choices[posting.key] == 1
-    ]
-
-
 def _by_amount(table: Table, terms: Terms) -> None:
     """The same amount within the days, where neither side has another choice."""
     for lines, postings in list(alike(table, 1)):
-        for line, posting in only(near(table, lines, postings, terms.days)):
+        for line, posting in list(sole(lines, postings, table.names, terms.days)):
             why = [("amount exact", _AMOUNT), _apart(line, posting), ("no other choice", _ONLY)]
             table.pair([line], [posting], "amount alone", why)
 
@@ -349,9 +294,9 @@ def _by_day(table: Table, terms: Terms) -> None:
             gross = sums.get(day)
             if gross and terms.slack.allows(gross, len(days[day]), gross - line.amount):
                 found.append((line, day))
+    lines, rivals = Counter(line.key for line, _ in found), Counter(day for _, day in found)
     for line, day in found:
-        rivals = sum(other is line or other_day == day for other, other_day in found)
-        if rivals == 1:
+        if lines[line.key] == rivals[day] == 1:
             why = [(f"sum of {len(days[day])} entries of a day", _AMOUNT + _ONLY)]
             free = sorted(days[day], key=lambda posting: posting.key)
             table.pair([line], free, "sum of a day", why)

@@ -72,7 +72,7 @@ class Names(msgspec.Struct, frozen=True):
 
 
 def says(name: str | None) -> bool:
-    """Whether a reference refers to something: banks write NONREF and the like where there is none."""
+    """Whether a reference refers to something: where there is none banks write NONREF and such."""
     return name is not None and normal(name) not in _NOTHING
 
 
@@ -109,11 +109,9 @@ def finder(patterns: tuple[str, ...]) -> Finder:
 
 def contradict(line: Names, posting: Names) -> bool:
     """Whether both are named by ids of ours, and not by the same ones: another payment for the same
-    order is another payment.
+    order is another payment. It is so both ways.
     """
     if not line.ours or not posting.ours:
-        return False
-    if line.ours <= posting.ours:
         return False
     if line.all.isdisjoint(posting.all):
         return True
@@ -122,3 +120,13 @@ def contradict(line: Names, posting: Names) -> bool:
         if mine.isdisjoint(posting.ours) and any(name[:3] == kind for name in posting.ours):
             return True
     return False
+
+
+def is_one_of_a_kind(name: str) -> bool:
+    """Whether it is an id of which a movement has one."""
+    return name[:3] in _KINDS
+
+
+def kinds_of(names: Names) -> frozenset[str]:
+    """The kinds of ids, of which a movement has one each, that are among these names."""
+    return frozenset([name[:3] for name in names.ours]) & _KINDS
