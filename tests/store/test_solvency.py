@@ -19,7 +19,7 @@ from khata.base.money import to_minor, to_text
 from khata.domain import ledger, payouts, setup, solvency, wallets
 from khata.domain.access import Approve, RequestApproval
 from khata.domain.ledger import LegIn, PostEntry
-from khata.domain.payouts import ApplyBrake, BatchLine, LiftBrake
+from khata.domain.payouts import ApplyBrake, BatchLine, FailPayout, LiftBrake
 from khata.domain.sagas import saga
 from khata.domain.setup import FinishSlot, SetSchedule
 from khata.domain.solvency import PublishRoot, RecordSolvency, VerifyBalance
@@ -276,22 +276,32 @@ def test_a_bank_is_heard_while_payouts_are_braked(database_url):
         assert show(book, sent.id).status == "completed"
 
 
-def test_a_payout_locked_when_the_brake_comes_is_not_sent(database_url):
-    """Between its lock and its call: the call is not decided, and the money goes back."""
+def test_a_payout_locked_when_the_brake_comes_waits(database_url):
+    """Between its lock and its call: the call is not decided until two people lift the brake, and
+    then once, with all its tries; or a person calls it off, and the money goes back.
+    """
     with a_house(database_url) as book:
-        made = pay_out(book)
-        for _ in range(5):  # it takes the run, does one step, and is dead
+        first, second = pay_out(book, "100.00"), pay_out(book, "50.00")
+        for _ in range(9):  # it takes the runs, does one step, and is dead
             with pytest.raises(Crash):
                 Worker(Mortal(book, 2), {"providers": book.bank}).work()
             book.clock.advance(3600)
-            if book.query(saga, made.saga).step == "send":
+            if {book.query(saga, one.saga).step for one in (first, second)} == {"send"}:
                 break
-        assert (book.query(saga, made.saga).step, show(book, made.id).status) == ("send", "locked")
+        assert [show(book, one.id).status for one in (first, second)] == ["locked", "locked"]
         book.submit(ApplyBrake("BDT", "Looking."), actor=FINANCE)
-        work(book, seconds=7200)
-        after = show(book, made.id)
-        assert (after.status, after.code, after.money) == ("failed", "payouts_braked", "wallet")
-        assert (book.bank.asked, balance(book)) == ([], "1000.00")
+        work(book, seconds=12 * 3600)
+        waiting = book.query(saga, first.saga)
+        assert (waiting.status, waiting.step, waiting.code) == ("running", "send", "payouts_braked")
+        assert (book.bank.asked, show(book, first.id).money) == ([], "locked")
+        book.submit(FailPayout(second.id, "Not wanted any more."), actor=FINANCE)
+        lift(book)
+        book.bank.script("send", *["busy"] * 6)
+        work(book, seconds=2 * 3600)
+        assert show(book, first.id).status == "processing"
+        assert book.query(saga, second.saga).status == "compensated"
+        assert (len(book.bank.asked), balance(book)) == (7, "900.00")
+        assert discrepancies(book) == []
 
 
 def test_what_brakes_refuse(database_url):

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from khata.base.money import to_text
 from khata.domain.payouts import rules
-from khata.domain.payouts.braking import check_unbraked
 from khata.domain.payouts.commands import check_going, check_usable, lock
 from khata.domain.payouts.model import MANUAL, BankAccount, Payout
 from khata.domain.payouts.settling import EVENTS, give_back, learn, same_amount
@@ -79,15 +78,15 @@ def _lock(book: Book, run: Run) -> None:
 def _request(book: Book, run: Run) -> Mapping[str, Any]:
     """What the provider is asked for. From here on the bank may pay, whatever we hear.
 
-    Errors: `InvalidTransition` unless it is locked, `BankAccountUnusable`; `PayoutsBraked` for
-    one that was locked a moment before the brake, which then goes back into its wallet.
+    Errors: `InvalidTransition` unless it is locked; `PayoutsPaused`, `PayoutsBraked` for one that
+    was locked a moment before, and it is tried again; `BankAccountUnusable`.
     """
     payout = _payout(book, run)
-    check_unbraked(book, payout.unit)
     if payout.status != "locked":
         raise InvalidTransition(
             f"{payout.id} is {payout.status}.", expected="locked", got=payout.status
         )
+    check_going(book, payout.unit)
     account = book.get(BankAccount, payout.bank_account)
     check_usable(account)
     book.change(payout, sent_at=book.now)
@@ -197,6 +196,7 @@ SAGAS: Final = (
                 done=_sent,
                 failed=_declined,
                 unknown=_unsure,
+                refused=PAUSED,
             ),
             _SETTLED,
             _BOOK,

@@ -78,7 +78,9 @@ class Conclude(Command, frozen=True, tag="sagas.conclude"):
 
 
 class Fail(Command, frozen=True, tag="sagas.fail"):
-    """Tell that a local step was refused: it is tried again, or what was done is undone."""
+    """Tell that a local step, or what a call asks for, was refused: it is tried again, or what
+    was done is undone.
+    """
 
     saga: str
     step: str
@@ -223,7 +225,8 @@ def intend(book: Book, command: Intend) -> Progress:
         request = plain(call.request(book, move.view()))
         intent = Intent(move.step, key, call.to, request)
         move.note("intended", move.step, {"key": key, "to": call.to})
-        move.fields["intent"] = intent
+        # however long it waited to be asked for: the call has all its tries
+        move.fields |= {"intent": intent, "attempt": 0}
     return move.save()
 
 
@@ -334,7 +337,7 @@ def fail(book: Book, command: Fail) -> Progress:
     if backward:
         policy = wanted.undo_retry if isinstance(wanted, Local | Call) else STEADFAST
     else:
-        policy = wanted.retry if isinstance(wanted, Local) else USUAL
+        policy = _patience(wanted)
     pause = None
     if policy.wants(command.code, retryable=command.retryable):
         pause = policy.pause(move.run.attempt + 1, f"{move.run.id}.{move.step}")
@@ -345,6 +348,12 @@ def fail(book: Book, command: Fail) -> Progress:
     else:
         move.fail(command.code, command.message)
     return move.save()
+
+
+def _patience(step: object) -> Retry:
+    if isinstance(step, Call):
+        return step.refused
+    return step.retry if isinstance(step, Local) else USUAL
 
 
 @VERBS.handles(Halt, roles=("service",), internal=True)

@@ -69,8 +69,9 @@ class Call:
 
     `to`: the name of the caller that the worker has. `request`: what is asked, JSON; decided once.
     `done`: the effect of its success, in the same command as the outcome. `failed`: the effect of
-    a final failure, likewise. `unknown`: when nobody can say, the first time. `retry`: when the
-    other side is busy; `ask`: while it is unknown.
+    a final failure, likewise. `unknown`: when nobody can say, the first time. `refused`: for
+    refusals of `request`, before anything is intended; `retry`: when the other side is busy;
+    `ask`: while it is unknown.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Call:
     done: Callable[[Book, Run, Mapping[str, Any]], Remembered] | None = None
     failed: Callable[[Book, Run, Outcome], Remembered] | None = None
     unknown: Effect | None = None
+    refused: Retry = USUAL
     retry: Retry = USUAL
     ask: Retry = ASKING
     undo_retry: Retry = STEADFAST
