@@ -434,6 +434,21 @@ def test_above_the_limit_it_takes_two(database_url):
         assert refused(book, DismissMismatch(three, WHY), actor=ADMIN).code == "approval_required"
 
 
+def test_a_repair_tells_the_wallet_as_it_really_was(database_url):
+    """Two are planned on the same balance; what is written down is what each found and left."""
+    with a_shop(database_url) as (book, clock):
+        for ref in ("M1", "M2"):
+            broken(book, "wallet_part_missing", ref)
+            planned = book.submit(RepairMismatch(ref, WHY)).result.plan
+            assert (planned.wallet_before, planned.wallet_after) == ("1000.00", "960.00")
+        finish(book, {}, clock, until_seconds=0)
+        plans = [item.plan for item in book.query(mismatches.repairs).items]
+        assert sorted((plan.wallet_before, plan.wallet_after) for plan in plans) == [
+            ("1000.00", "960.00"),
+            ("960.00", "920.00"),
+        ]
+
+
 def test_what_is_dismissed_stays_so(database_url):
     """It is not found again, not repaired, and forgotten once it is gone."""
     with a_shop(database_url) as (book, clock):

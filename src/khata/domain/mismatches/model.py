@@ -118,7 +118,8 @@ class Repair(Record, frozen=True):
 
     `under_way`: the order, until it ended: an order has one repair at a time. `needs_approval`: a
     second person must agree; `approved_by`: who did. `before`, `after`: how the order stood, and
-    was to stand. Wallet balances in minor units, None when no wallet is concerned. `entries`: what
+    was to stand. Wallet balances in minor units, None when no wallet is concerned: as planned, and
+    once it is applied as they were then. `entries`: what
     it entered in the ledger. `code`, `message`: why it failed.
     """
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from khata.domain import orders
 from khata.domain.ledger import entry_id
-from khata.domain.mismatches.commands import current_plan, order_of
+from khata.domain.mismatches.commands import current_plan, order_of, wallet_of
 from khata.domain.mismatches.finding import look
 from khata.domain.mismatches.model import Action, ActionKind, Repair
 from khata.domain.mismatches.rules import is_unscheduled
@@ -49,6 +49,7 @@ def apply(book: Book, repair: Repair, approved_by: str | None) -> Repair:
         )
     repair = book.change(repair, status="applying")
     entered = len(book.facts.get("entries", ()))
+    before = _available(book, order)
     for action in repair.actions:
         order = _DO[action.kind](book, order, action, repair.reason)
     _check(book, order, repair)
@@ -58,6 +59,8 @@ def apply(book: Book, repair: Repair, approved_by: str | None) -> Repair:
         status="applied",
         under_way=None,
         approved_by=approved_by,
+        wallet_before=before,
+        wallet_after=_available(book, order),
         entries=[entry_id(row[0], row[1]) for row in made],
         ended_at=book.now,
     )
@@ -71,6 +74,14 @@ def apply(book: Book, repair: Repair, approved_by: str | None) -> Repair:
         asked_by=repair.asked_by,
     )
     return repair
+
+
+def _available(book: Book, order: Order) -> int | None:
+    """What the order's wallet could pay: it is written down as it was when the repair was done,
+    for others may have used the wallet since it was planned.
+    """
+    wallet = wallet_of(book, order)
+    return None if wallet is None else wallet.available
 
 
 def _check(book: Book, order: Order, repair: Repair) -> None:
