@@ -86,27 +86,32 @@ class SqliteStore:
     def load(self, cls: type[Record], keys: Sequence[Key]) -> list[Row]:
         """As the port says."""
         shape = spec(cls)
-        return self._select(shape, shape.table.key, keys)
+        key = shape.table.key
+        if len(key) == 1:
+            return self._select(shape, key[0], keys)
+        rows: list[Row] = []
+        for start in range(0, len(keys), _CHUNK):
+            part = keys[start : start + _CHUNK]
+            with translated():
+                rows += self._db.execute(
+                    _load(cls, self._book, len(part)), list(chain(*part))
+                ).fetchall()
+        return rows
 
     def find(self, cls: type[Record], column: str, values: Sequence[Any]) -> list[Row]:
         """As the port says."""
-        return self._select(spec(cls), (column,), values)
+        return self._select(spec(cls), column, values)
 
-    def _select(self, shape: Spec, columns: tuple[str, ...], keys: Sequence[Any]) -> list[Row]:
+    def _select(self, shape: Spec, column: str, values: Sequence[Any]) -> list[Row]:
         rows: list[Row] = []
         names = ", ".join(_quoted(shape.names))
-        single = len(columns) == 1
-        for start in range(0, len(keys), _CHUNK):
-            part = keys[start : start + _CHUNK]
-            one = "?" if single else f"({', '.join('?' * len(columns))})"
-            target = _quoted(columns)[0] if single else f"({', '.join(_quoted(columns))})"
-            holes = ", ".join([one] * len(part))
-            where = f"IN ({holes})" if single else f"IN (VALUES {holes})"
-            values = part if single else [value for key in part for value in key]
+        for start in range(0, len(values), _CHUNK):
+            part = values[start : start + _CHUNK]
+            holes = ", ".join("?" * len(part))
             with translated():
                 rows += self._db.execute(
-                    f"SELECT {names} FROM {shape.name} WHERE book_id = ? AND {target} {where}",  # noqa: S608 - names come from record classes
-                    (self._book, *values),
+                    f'SELECT {names} FROM {shape.name} WHERE book_id = ? AND "{column}" IN ({holes})',  # noqa: E501, S608 - names come from record classes
+                    (self._book, *part),
                 ).fetchall()
         return rows
 
@@ -229,6 +234,21 @@ def _key_at(cls: type[Record]) -> int:
 def _holes(rows: int, columns: int) -> str:
     one = f"({', '.join('?' * columns)})"
     return ", ".join([one] * rows)
+
+
+@lru_cache(maxsize=_STATEMENTS)
+def _load(cls: type[Record], book: int, rows: int) -> str:
+    """Rows by keys of several columns. `(a, b) IN (VALUES …)` would walk over the whole book: a
+    join that may not be turned round looks each key up.
+    """
+    shape = spec(cls)
+    names = ", ".join(f't."{name}"' for name in shape.names)
+    key = shape.table.key
+    where = " AND ".join(f't."{name}" = k.column{at}' for at, name in enumerate(key, 1))
+    return (
+        f"SELECT {names} FROM (VALUES {_holes(rows, len(key))}) AS k CROSS JOIN {shape.name} AS t"  # noqa: S608 - names come from record classes
+        f" WHERE t.book_id = {book} AND {where}"
+    )
 
 
 @lru_cache(maxsize=_STATEMENTS)
