@@ -24,31 +24,44 @@ PAGE: Final = 200
 
 
 class Sweeping:
-    """The part of a worker that sweeps the orders of a book. New mismatches are told to people."""
+    """The part of a worker that sweeps the orders of a book. New mismatches are told to people: all
+    of a round in one message, at most once a minute, as alerts go out, so that none is lost.
+    """
 
     def __init__(self, book: Khata, alerts: Sounds) -> None:
         self._book = book
         self._alerts = alerts
         self._cursor: str | None = None
-        self._begun_at = -_ROUND_SECONDS
+        self._begun_at = self._told_at = -_ROUND_SECONDS
+        self._untold = 0
+        self._named: list[str] = []
 
     def work(self, _limit: int) -> int:
         """Look at a page of orders; at how many it did. Between two rounds, at none."""
         if self._cursor is None:
+            self._tell()
             if time.monotonic() - self._begun_at < _ROUND_SECONDS:
                 return 0
             self._begun_at = time.monotonic()
         swept, self._cursor = sweep_page(self._book, self._cursor)
         if swept.opened:
-            self._tell(swept)
+            log.error("mismatches_found", book=self._book.book, count=len(swept.opened))
+            self._untold += len(swept.opened)
+            self._named += [f"{item.order} {item.kind}" for item in swept.opened]
+            del self._named[_MOST_NAMED:]
+        if self._cursor is None:
+            self._tell()
         return swept.looked_at
 
-    def _tell(self, swept: Swept) -> None:
-        told = [f"{item.order} {item.kind}" for item in swept.opened]
-        log.error("mismatches_found", book=self._book.book, count=len(told))
+    def _tell(self) -> None:
+        if not self._untold or time.monotonic() - self._told_at < _ROUND_SECONDS:
+            return
         self._alerts.sound(
-            "mismatches_found", book=self._book.book, count=len(told), orders=told[:_MOST_NAMED]
+            "mismatches_found", book=self._book.book, count=self._untold, orders=self._named
         )
+        self._untold, self._named = 0, []
+        # behind the alerts' own clock, which lets another one through after a minute
+        self._told_at = time.monotonic()
 
 
 def sweep_page(book: Khata, cursor: str | None, who: Actor = WORKER) -> tuple[Swept, str | None]:
