@@ -218,6 +218,35 @@ def test_what_a_verified_balance_may_not_be(database_url):
         assert [one.amount for one in book.query(solvency.verified)] == ["104.00"]
 
 
+def test_nobody_alone_verifies_cash_that_is_not_there(database_url):
+    """Four eyes look at the balance of today; an instant when the book had less, or a shortage
+    that two people found, is no way around them.
+    """
+    clock = Clock()
+    with a_book(database_url, clock=clock, alice="10.00") as book:
+        book.submit(setup.Set("four_eyes", {"BDT": "5.00"}))
+        before = clock.now
+        clock.pass_by(60)
+        book.submit(wallets.Credit(ALICE, bdt("90.00")))
+        told = VerifyBalance("cash/main", bdt("100.00"), to_iso(before), "Counted.")
+        book.submit(told, actor=FINANCE)
+        (cash,) = standing(book).accounts
+        assert (cash.difference, cash.counted) == ("90.00", "100.00")
+        clock.pass_by(60)
+        short = VerifyBalance("cash/main", bdt("40.00"), to_iso(clock.now), "Stolen.")
+        book.submit(short, actor=SERVICE)
+        clock.pass_by(60)
+        again = VerifyBalance("cash/main", bdt("100.00"), to_iso(clock.now), "It is there.")
+        book.submit(again, actor=FINANCE)
+        (cash,) = standing(book).accounts
+        assert (cash.verified, cash.difference, cash.counted) == ("100.00", "0.00", "40.00")
+        request = RequestApproval(msgspec.to_builtins(again), "Found again.")
+        asked = book.submit(request, actor=FINANCE).result.request
+        book.submit(Approve(asked), actor=ADMIN)
+        assert standing(book).accounts[0].counted == "100.00"
+        assert discrepancies(book) == []
+
+
 # ── the brake ────────────────────────────────────────────────────────────────────────
 
 

@@ -8,7 +8,7 @@ from khata.base.clock import Instant, from_iso, to_iso
 from khata.base.money import Money, to_minor, to_text
 from khata.domain import payouts
 from khata.domain.ledger import account_of, check_four_eyes, check_reason
-from khata.domain.setup import exponent_of
+from khata.domain.setup import acts_alone, exponent_of
 from khata.domain.solvency import rules
 from khata.domain.solvency.model import (
     Checked,
@@ -117,7 +117,13 @@ def note_balance(
             got=to_iso(at),
         )
     known = book.peek(VerifiedBalance, (account.id, at))
-    fields = {"amount": minor, "evidence": evidence, "by": str(book.actor), "noted_at": book.now}
+    fields = {
+        "amount": minor,
+        "evidence": evidence,
+        "by": str(book.actor),
+        "alone": acts_alone(book),
+        "noted_at": book.now,
+    }
     if known is not None:
         return book.change(known, **fields)
     return book.add(VerifiedBalance(account.id, at, **fields))  # type: ignore[arg-type]

@@ -19,7 +19,8 @@ from khata.engine.records import Record, Table
 class VerifiedBalance(Record, frozen=True):
     """What an account for cash really held at an instant, as a statement or a provider says.
 
-    `amount`: minor units, debit positive. `evidence`: where it is written. `by`: who saw it.
+    `amount`: minor units, debit positive. `evidence`: where it is written. `by`: who saw it;
+    `alone`: one of the staff, and nobody approved of it.
     """
 
     account: int
@@ -27,6 +28,7 @@ class VerifiedBalance(Record, frozen=True):
     amount: int
     evidence: str
     by: str
+    alone: bool
     noted_at: int
 
     TABLE: ClassVar = Table("verified_balances", key=("account", "at"))
@@ -93,7 +95,8 @@ class LiabilityRoot(Record, frozen=True):
 
 class CashView(msgspec.Struct, frozen=True):
     """An account for cash. `balance`: the book's. `verified`: what was seen outside, `verified_at`,
-    and by how much it was more than the book had then. `counted`: what solvency counts.
+    and by how much it was more than the book had then. `counted`: what solvency counts; what one
+    person alone says above the four-eyes limit makes it no larger.
     """
 
     account: str

@@ -8,10 +8,10 @@ from typing import Final
 import sqlalchemy as sa
 
 from khata.base.clock import Instant, to_iso
-from khata.base.money import to_text
+from khata.base.money import to_minor, to_text
 from khata.base.paging import Page, checked_limit, from_cursor, paged
 from khata.base.units import ISO_4217
-from khata.domain import payouts
+from khata.domain import payouts, setup
 from khata.domain.ledger import ROOTS, balance_after, sum_after
 from khata.domain.setup import decimals_of
 from khata.domain.solvency import rules
@@ -101,26 +101,44 @@ def _sums(view: View) -> Iterator[tuple[str, int, Sum]]:
 
 def _seen(view: View) -> dict[tuple[str, str], Seen]:
     """The last verified balance of each account, by its code and unit."""
+    last = _last(view)
+    sure = {one.account: one for one in _last(view, _SEEN.c.alone == sa.false())}
+    limits = setup.setting_value(view, setup.FOUR_EYES)
+    accounts = among(view, Account, "id", {one.account for one in last})
+    by_id = {account.id: account for account in accounts}
+    found = {}
+    for one in last:
+        account = by_id[one.account]
+        counted = difference = _difference(view, account, one)
+        limit = limits.get(account.unit)
+        if one.alone and limit is not None:
+            base = sure.get(account.id)
+            known = _difference(view, account, base) if base else 0
+            counted = rules.trusted(difference, known, to_minor(str(limit), account.exponent))
+        found[account.code, account.unit] = Seen(one, difference, counted)
+    return found
+
+
+def _last(view: View, *narrower: sa.ColumnElement[bool]) -> list[VerifiedBalance]:
     of = _SEEN.c
     last = (
         sa.select(of.account, sa.func.max(of.at).label("at"))
-        .where(of.book_id == view.book_id, of.at <= view.now)
+        .where(of.book_id == view.book_id, of.at <= view.now, *narrower)
         .group_by(of.account)
         .subquery()
     )
-    query = select(view, VerifiedBalance).join(
-        last, sa.and_(of.account == last.c.account, of.at == last.c.at)
+    return records(
+        view,
+        VerifiedBalance,
+        select(view, VerifiedBalance).join(
+            last, sa.and_(of.account == last.c.account, of.at == last.c.at)
+        ),
     )
-    found = records(view, VerifiedBalance, query)
-    accounts = {one.id: one for one in among(view, Account, "id", {one.account for one in found})}
-    seqs = {at: seq_at(view, at) for at in {one.at for one in found}}
-    return {
-        (account.code, account.unit): Seen(
-            one, one.amount - balance_after(view, account, seqs[one.at])
-        )
-        for one in found
-        for account in (accounts[one.account],)
-    }
+
+
+def _difference(view: View, account: Account, seen: VerifiedBalance) -> int:
+    """By how much an account held more than the book had at that instant."""
+    return seen.amount - balance_after(view, account, seq_at(view, seen.at))
 
 
 def verified(view: View) -> list[VerifiedView]:

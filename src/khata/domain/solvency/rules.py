@@ -42,10 +42,13 @@ _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A verified balance, and by how much it is more than the book had at that instant."""
+    """A verified balance, by how much it is more than the book had at that instant, and how much
+    of that counts.
+    """
 
     record: VerifiedBalance
     difference: int
+    counted: int
 
 
 def position(
@@ -88,7 +91,7 @@ def position(
 
 
 def _cash(code: str, balance: int, seen: Seen | None, exponent: int) -> tuple[CashView, int]:
-    counted = balance + (seen.difference if seen else 0)
+    counted = balance + (seen.counted if seen else 0)
     texts = [to_text(minor, exponent) for minor in (balance, counted)]
     if seen is None:
         return CashView(code, texts[0], None, None, None, None, texts[1]), counted
@@ -157,6 +160,13 @@ def root_view(root: LiabilityRoot) -> RootView:
         root.as_of,
         to_iso(root.published_at),
     )
+
+
+def trusted(difference: int, known: int, limit: int) -> int:
+    """What counts of a difference that one person alone has found: none of it when it is more
+    than four eyes let one person add to what is `known` without them.
+    """
+    return difference if difference <= known + limit else known
 
 
 def is_hash(text: str) -> bool:

@@ -42,6 +42,7 @@ def _balances() -> None:
         number("amount"),
         text("evidence"),
         text("by"),
+        flag("alone"),
         number("noted_at"),
         sa.PrimaryKeyConstraint("book_id", "account", "at", name="verified_balances_pkey"),
         sqlite_with_rowid=False,
