@@ -67,7 +67,7 @@ NAMES = [
         *squad_operations(Settings(), Threads()),
         *order_operations(Settings(), Threads()),
         *mismatch_operations(Settings(), Threads()),
-        *shadow_operations(Settings(), Threads(), {}),
+        *shadow_operations(Settings(), Threads(), {}, {}),
         *reconciliation_operations(Settings(), Threads()),
         *solvency_operations(Settings(), Threads(), Alerts()),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),

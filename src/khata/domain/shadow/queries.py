@@ -56,7 +56,8 @@ def mode_of(view: View, name: str) -> Mode:
 
 
 def modes(view: View) -> dict[str, Mode]:
-    """The mode of each flow now; of the first 1000 by name."""
+    """The mode of each flow now; of the first 1000 by name. Errors: `NotYours` for owners."""
+    view.check_owner(None)
     of = _FLOWS.c
     query = sa.select(of.name, of.mode).where(of.book_id == view.book_id)
     return {row.name: row.mode for row in view.rows(query.order_by(of.name).limit(_MOST_FLOWS))}
