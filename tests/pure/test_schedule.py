@@ -57,7 +57,8 @@ def test_a_day(day, zone, first, hours):
 
 def test_what_is_no_day_and_no_zone():
     """Refused, whatever is wrong with it, and no file is looked for."""
-    for wrong in ("2026-02-30", "", "31.01.2026", "9999-12-31"):
+    for wrong in ("2026-02-30", "", "31.01.2026", "9999-12-31", "20260131",
+                  "2026-W05-6"):  # fmt: skip
         with pytest.raises(Invalid):
             bounds(wrong, DHAKA)
     for wrong in ("Dhaka", "", "../etc/passwd", "\0", "x" * 300):

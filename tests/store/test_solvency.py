@@ -87,6 +87,11 @@ class Alerts:
         self.heard.append((name, details))
 
 
+class Silent:
+    def sound(self, name, **details):
+        """Dead before it could tell anybody."""
+
+
 def post(book, *legs, **options):
     """An entry by hand: (account, amount), debit positive."""
     made = [
@@ -496,6 +501,33 @@ def test_a_slot_is_done_once(database_url):
         assert one.submit(late, actor=WORKER).result.slot > 1
         assert isinstance(refused(one, FinishSlot("tea", 1), actor=WORKER), Invalid)
         assert discrepancies(one) == []
+
+
+def test_a_clock_that_was_ahead_is_put_right(database_url):
+    """What was done for a slot years away keeps no job from being done today; each slot is once."""
+    clock = VirtualClock(from_iso("2026-11-21T10:20:00Z"))
+    with a_book(database_url, clock=clock, alice="1.00") as book:
+        done = []
+        worker = Schedule(book, {"solvency": lambda _, slot: done.append(to_iso(slot)[:13])})
+        for now in ("2026-11-21T11:05", "2031-01-01T05:10", "2026-11-21T11:06", "2026-11-21T12:01"):
+            clock.now = from_iso(f"{now}:00Z")
+            worker.work(9)
+            clock.advance(5)
+            worker.work(9)
+        assert done == ["2026-11-21T11", "2031-01-01T05", "2026-11-21T11", "2026-11-21T12"]
+        late = FinishSlot("solvency", 1, from_iso("2026-11-21T11:00:00Z"))
+        assert book.submit(late, actor=WORKER).result.slot == from_iso("2026-11-21T12:00:00Z")
+
+
+def test_a_breach_is_told_of_although_the_worker_died_before(database_url):
+    """What was recorded for a slot and told to nobody is told by whoever does the slot again."""
+    with a_book(database_url, alice="1.00") as book:
+        post(book, ("expense/theft", "1.00"), ("cash/main", "-1.00"))
+        work_.job(Silent())(book, 0)
+        alerts = Alerts()
+        work_.job(alerts)(book, 0)
+        assert [name for name, _ in alerts.heard] == ["solvency_breached"]
+        assert len(book.query(solvency.checks).items) == 1
 
 
 def test_a_job_that_fails_is_tried_again_and_holds_up_no_other(database_url):

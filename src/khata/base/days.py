@@ -42,12 +42,20 @@ def bounds(day: str, zone: str) -> tuple[Instant, Instant]:
     """
     found = zone_of(zone)
     try:
-        first = date.fromisoformat(day)
+        first = _date(day)
         return _begin(first, found), _begin(first + timedelta(days=1), found)
     except (ValueError, OverflowError):
         raise Invalid(
             f"{day[:_LONGEST]!r} is not a day.", expected="such as 2026-01-31", got=day[:_LONGEST]
         ) from None
+
+
+def _date(text: str) -> date:
+    """Errors: `ValueError`, also for the other ways in which ISO 8601 writes a day."""
+    found = date.fromisoformat(text)
+    if str(found) != text:
+        raise ValueError(text)
+    return found
 
 
 def _begin(day: date, zone: ZoneInfo) -> Instant:

@@ -62,11 +62,16 @@ class SetSchedule(Command, frozen=True, tag="setup.set_schedule", omit_defaults=
     solvency: str | None = None
 
 
-class FinishSlot(Command, frozen=True, tag="setup.finish_slot"):
-    """Note that a job was done for a slot (an instant in microseconds)."""
+class FinishSlot(Command, frozen=True, tag="setup.finish_slot", omit_defaults=True):
+    """Note that a job was done for a slot (an instant in microseconds).
+
+    `last`: the slot noted when the job was begun; an earlier one than that may follow it, for a
+    clock that was ahead is put right some time.
+    """
 
     job: str
     slot: int
+    last: int | None = None
 
 
 @VERBS.handles(SetSchedule, roles=("admin",))
@@ -92,13 +97,13 @@ def set_schedule(book: Book, command: SetSchedule) -> Schedules:
 
 @VERBS.handles(FinishSlot, roles=("service",), internal=True)
 def finish_slot(book: Book, command: FinishSlot) -> Slot:
-    """An earlier slot than the last one changes nothing. Errors: `Invalid` for an unknown job."""
+    """Whoever comes second changes nothing. Errors: `Invalid` for an unknown job."""
     if command.job not in JOBS:
         raise Invalid("There is no such job.", expected=list(JOBS), got=command.job[:40])
     known = book.peek(Slot, command.job)
     if known is None:
         return book.add(Slot(command.job, command.slot, book.now))
-    if command.slot <= known.slot:
+    if command.last != known.slot and (command.last is not None or command.slot <= known.slot):
         return known
     return book.change(known, slot=command.slot, done_at=book.now)
 

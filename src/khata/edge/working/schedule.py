@@ -24,6 +24,8 @@ from khata.errors import KhataError
 
 log = structlog.get_logger("khata.schedule")
 _LOOK_EVERY: Final = 2 * SECOND
+_AHEAD: Final = 3600 * SECOND
+"""A slot that was done for so much later than now was done by a clock that was wrong."""
 _FURTHEST: Final = 2 * DAY
 """Before now: every job has a slot in so long, whatever the clocks do."""
 
@@ -72,13 +74,13 @@ class Schedule:
     def work(self, limit: int) -> int:
         """Do up to `limit` jobs that are due; how many it did. Errors: the first job's."""
         now = self._book.clock()
-        if self._look_at is not None and now < self._look_at:
+        if self._look_at is not None and 0 < self._look_at - now <= _LOOK_EVERY:
             return 0
         due = self._book.query(due_jobs, self._jobs, now)
         failed: Exception | None = None
-        for job, slot in due[:limit]:
+        for job, slot, last in due[:limit]:
             try:
-                self._do(job, slot)
+                self._do(job, slot, last)
             except Exception as error:  # noqa: BLE001 - the other jobs are done all the same
                 failed = failed or error
         if failed is not None:
@@ -86,28 +88,35 @@ class Schedule:
         self._look_at = now + _LOOK_EVERY
         return len(due[:limit])
 
-    def _do(self, job: str, slot: Instant) -> None:
+    def _do(self, job: str, slot: Instant, last: Instant | None) -> None:
         told = {"book": self._book.book, "job": job, "slot": to_iso(slot)}
         try:
             self._jobs[job](self._book, slot)
         except KhataError as error:
             log.warning("job_refused", code=error.code, **told)
             raise
-        self._book.submit(FinishSlot(job, slot), key=slot_key(f"{job}/done", slot), actor=WORKER)
+        # without a key: after a clock that was wrong the same slot may have to be noted again
+        self._book.submit(FinishSlot(job, slot, last), actor=WORKER)
         log.info("job_done", **told)
 
 
-def due_jobs(view: View, jobs: Mapping[str, Job], now: Instant) -> list[tuple[str, Instant]]:
-    """(Job, slot) of what is due and not done. A book that has just begun has missed nothing."""
+def due_jobs(
+    view: View, jobs: Mapping[str, Job], now: Instant
+) -> list[tuple[str, Instant, Instant | None]]:
+    """(Job, slot, the last one done) of what is due and not done.
+
+    A book that has just begun has missed nothing.
+    """
     begun = setup.begun_at(view)
     if begun is None:
         return []
     wanted, done = setup.schedules(view), setup.slots(view)
     found = []
     for job in jobs:
-        slot = _slot(wanted, job, now)
-        if slot is not None and slot > done.get(job, begun):
-            found.append((job, slot))
+        slot, last = _slot(wanted, job, now), done.get(job)
+        since = begun if last is None or last > now + _AHEAD else last
+        if slot is not None and slot > since:
+            found.append((job, slot, last))
     return found
 
 

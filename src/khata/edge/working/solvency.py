@@ -58,7 +58,9 @@ def check(
     receipt = _first(book, command, _key("check", by, key), dry_run=dry_run)
     result: Checked = receipt.result
     for item in result.items:
-        if item.breach and alerts is not None and not (receipt.replayed or dry_run):
+        # one who died between the record and the alert told nobody: who takes the slot up tells
+        is_told = receipt.replayed and slot is None
+        if item.breach and alerts is not None and not (is_told or dry_run):
             alerts.sound(
                 "solvency_breached",
                 book=book.book,
