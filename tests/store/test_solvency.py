@@ -338,6 +338,21 @@ def test_a_payout_locked_when_the_brake_comes_waits(database_url):
         assert discrepancies(book) == []
 
 
+def test_a_request_from_before_lifts_no_brake(database_url):
+    """One that was left lying when another was approved: its asker knows nothing of what came."""
+    clock = Clock()
+    with a_book(database_url, clock=clock, alice="1.00") as book:
+        command = {"kind": "payouts.lift_brake", "currency": "BDT", "reason": "Counted."}
+        ask = RequestApproval(command, "Found.")
+        book.submit(ApplyBrake("BDT", "First."), actor=FINANCE)
+        left = book.submit(ask, actor=ADMIN).result.request
+        lift(book)
+        clock.pass_by(60)
+        book.submit(ApplyBrake("BDT", "Second."), actor=FINANCE)
+        assert isinstance(refused(book, Approve(left), actor=OTHER_ADMIN), ApprovalRequired)
+        assert lift(book).result["brake"]["reason"] == "Second."
+
+
 def test_what_brakes_refuse(database_url):
     """Unknown currencies, no reason, a brake that is not on; no way around its own commands."""
     with a_book(database_url, alice="1.00") as book:

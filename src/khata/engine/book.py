@@ -59,7 +59,7 @@ class Book:
     """One command's view of a book, and the only way to change it.
 
     `now`, `actor`, `seq`: given, never taken from the world. `approved`: the command was asked
-    for by one person and approved by another.
+    for by one person and approved by another. `asked_at`: when it was asked for.
     """
 
     __slots__ = (
@@ -75,6 +75,7 @@ class Book:
         "_verbs",
         "actor",
         "approved",
+        "asked_at",
         "facts",
         "now",
         "seq",
@@ -103,6 +104,7 @@ class Book:
         self.now = now
         self.seq = seq
         self.approved = False
+        self.asked_at: Instant | None = None
 
     # ── reading ──────────────────────────────────────────────────────────────────────
 

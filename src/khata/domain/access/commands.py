@@ -130,7 +130,7 @@ def approve(book: Book, command: Approve) -> Decision:
     if _person(approval.asked_by) == book.actor.name:
         raise SameApprover("Who asked cannot approve.", asked_by=approval.asked_by)
     book.change(approval, status="approved", decided_by=str(book.actor), decided_at=book.now)
-    book.approved = True
+    book.approved, book.asked_at = True, approval.asked_at
     result = book.perform(book.read(msgspec.json.decode(approval.command)))
     return Decision(approval.id, "approved", msgspec.to_builtins(result))
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import from_iso, to_iso
 from khata.domain.ledger import check_reason
 from khata.domain.setup import exponent_of, keep, setting
 from khata.engine.book import Book
@@ -63,8 +63,9 @@ def apply_brake(book: Book, command: ApplyBrake) -> Brake:
 
 @VERBS.handles(LiftBrake, roles=("admin", "finance"))
 def lift_brake(book: Book, command: LiftBrake) -> BrakeLifted:
-    """Errors: `ApprovalRequired` unless one person asked for it and another approved;
-    `InvalidTransition` when it is not on; `UnknownCurrency`; `Invalid` reason.
+    """Errors: `ApprovalRequired` unless one person asked for it since it is on and another
+    approved: who asked before knew nothing of this one; `InvalidTransition` when it is not on;
+    `UnknownCurrency`; `Invalid` reason.
     """
     check_reason(command.reason)
     exponent_of(book, command.currency)
@@ -73,10 +74,10 @@ def lift_brake(book: Book, command: LiftBrake) -> BrakeLifted:
         raise InvalidTransition(
             f"Payouts in {command.currency} are not braked.", expected="a brake", got=None
         )
-    if not book.approved:
+    if book.asked_at is None or book.asked_at < from_iso(on[command.currency]["at"]):
         raise ApprovalRequired(
             f"To let payouts in {command.currency} go on takes two people: ask for it first.",
-            expected="an approved request",
+            expected="an approved request, made since the brake is on",
             got=str(book.actor),
             currency=command.currency,
         )
