@@ -75,6 +75,7 @@ def test_a_long_file_comes_in_pieces_and_goes_on_where_it_was(database_url, monk
         with book.view() as view:
             made = make_sample(view, CASH)
         monkeypatch.setattr("khata.edge.files.statements.importing.CHUNK", 4)
+        monkeypatch.setattr("khata.edge.files.statements.importing._AT_ONCE", 1)
         raw = write_statement(made.statement, "camt.053")
         told = []
 

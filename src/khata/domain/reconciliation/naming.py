@@ -7,7 +7,7 @@ signs between them (`pay_0400`, `PAY 0400`), and split no letters of any script.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -85,20 +85,27 @@ class Finder:
     """Finds references by patterns: ours, and those of the book's policy."""
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
-        every = (*PATTERNS, *patterns)
-        self._patterns = [re.compile(pattern, re.IGNORECASE) for pattern in every]
+        self._finders = [_finder_of(pattern) for pattern in (*PATTERNS, *patterns)]
 
     def names_of(self, names: Sequence[str], texts: Sequence[str] = ()) -> Names:
         """The references of something."""
         ours: set[str] = set()
         for text in (*names, *texts):
             low = text.casefold()
-            for pattern in self._patterns:
-                # the whole of it, whatever groups somebody's pattern has
-                ours.update(normal(found[0]) for found in pattern.finditer(low))
+            for find in self._finders:
+                for found in find(low):
+                    ours.add(normal(found))
         ours.discard("")  # of a pattern that fits nothing
         whole = {normal(name) for name in names} - _NOTHING
         return Names(frozenset(ours), frozenset(whole | ours))
+
+
+def _finder_of(pattern: str) -> Callable[[str], list[str]]:
+    """What finds all that fits a pattern; the whole of it, whatever groups there are."""
+    compiled = re.compile(pattern, re.IGNORECASE)
+    if compiled.groups:
+        return lambda text: [found[0] for found in compiled.finditer(text)]
+    return compiled.findall
 
 
 @lru_cache(maxsize=8)

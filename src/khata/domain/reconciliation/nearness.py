@@ -121,6 +121,9 @@ def sole(
     days: int,
 ) -> Iterator[tuple[OpenLine, OpenPosting]]:
     """Those at most so many days apart of which neither has another choice."""
+    if len(lines) == len(postings) == 1:
+        yield from nearest(lines, postings, names, days)
+        return
     theirs, ours = Side(postings, names), Side(lines, names)
     for line in lines:
         own = names[line.key]
@@ -157,6 +160,12 @@ def nearest(
     days: int | None = None,
 ) -> Iterator[tuple[OpenLine, OpenPosting]]:
     """Each line with one posting, those first that are the fewest days apart, at most `days`."""
+    if len(lines) == len(postings) == 1:
+        one, other_one = lines[0], postings[0]
+        close = days is None or abs(one.day - other_one.day) <= days
+        if close and not contradict(names[one.key], names[other_one.key]):
+            yield one, other_one
+        return
     side = Side(postings, names)
     waiting: dict[int, dict[LineKey, tuple[OpenLine, list[Group[OpenPosting]]]]] = {}
     for line in sorted(lines, key=lambda each: (each.day, each.key)):

@@ -31,8 +31,9 @@ from khata.errors import KhataError
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Told of (portions done, portions there are) of an account."""
-_PORTION: Final = 400
-_AT_ONCE: Final = 10
+_PORTION: Final = 100
+_AT_ONCE: Final = 50
+"""Small portions, many in one transaction: what is tried in vain for one of them is little."""
 _ROUNDS: Final = 3
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -25,9 +25,12 @@ from khata.edge.files.statements.neutral import (
 )
 from khata.edge.files.statements.reading import read_statements
 from khata.engine.database import View
+from khata.errors import KhataError
 from khata.errors.operations import StatementNotFound
 
-CHUNK: Final = 1000
+CHUNK: Final = 200
+_AT_ONCE: Final = 50
+"""Lines in a command, and commands in one transaction."""
 MOST_BYTES: Final = 1 << 28
 Progress = Callable[[int, int | None], None]
 
@@ -100,10 +103,9 @@ def import_file(
         states.append(state)
         came += new
         while not dry_run and state.received < state.count:
-            chunk = whole.lines[state.received : state.received + CHUNK]
-            command = ImportLines(state.id, state.received + 1, [line_in(x) for x in chunk])
-            state = states[-1] = book.submit(command, actor=actor).result
-            came += len(chunk)
+            before = state.received
+            state = states[-1] = _go_on(book, state, whole.lines, actor)
+            came += state.received - before
             if progress is not None:
                 progress(done + state.received, total)
         done += len(whole.lines)
@@ -142,6 +144,22 @@ def _import(
     state: StatementState = receipt.result
     # a statement that was here before answers with the time of its own import
     return state, len(first) if to_iso(receipt.at) == state.imported_at else 0
+
+
+def _go_on(
+    book: Khata, state: StatementState, lines: Sequence[BankLine], actor: Actor
+) -> StatementState:
+    """The next lines of a statement, in several commands. Errors: the first that was refused."""
+    last = min(len(lines), state.received + CHUNK * _AT_ONCE)
+    commands = [
+        ImportLines(state.id, at + 1, [line_in(line) for line in lines[at : min(at + CHUNK, last)]])
+        for at in range(state.received, last, CHUNK)
+    ]
+    for outcome in book.submit_many(commands, actor=actor):
+        if isinstance(outcome, KhataError):
+            raise outcome
+        state = outcome.result
+    return state
 
 
 def line_in(line: BankLine) -> LineIn:
