@@ -2,6 +2,8 @@
 
 import threading
 import time
+from enum import Enum
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -40,6 +42,12 @@ class Paid(msgspec.Struct):
 
     state: str
     lines: list
+
+
+class State(Enum):
+    """A state with a name of its own."""
+
+    PAID = "paid"
 
 
 def a_circle():
@@ -272,8 +280,8 @@ def test_what_is_large_or_late_is_not_passed_over(two):
     large = {f"f{n}": n for n in range(2000)}
     beside_it.run(FLOW, legacy=lambda: large, command=lambda: dict(list(large.items())[:1000]))
     assert beside_it.drain()
-    for odd in (Odd(), a_circle()):
-        beside_it.run(FLOW, legacy=lambda odd=odd: odd, command=lambda odd=odd: odd)
+    for answer in (Odd(), a_circle(), State.PAID, UUID(int=7)):
+        beside_it.run(FLOW, legacy=lambda it=answer: it, command=lambda it=answer: it)
     assert beside_it.drain()
     assert counts(book) == {"f1000:missing f999:value": 1, "answer:value": 2}
     beside_it.close()

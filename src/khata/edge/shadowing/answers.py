@@ -10,8 +10,10 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from enum import Enum
 from itertools import islice
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -64,6 +66,10 @@ def _copied(value: Any, left: list[int]) -> Any:
         return repr(value)
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Enum):
+        return _copied(value.value, left)
     if kind is dict:
         items = islice(value.items(), _MOST_ITEMS + 1)
         return {str(name): _copied(inner, left) for name, inner in items if type(name) is str}
