@@ -225,6 +225,7 @@ BAD = [
     ("decimals", GOOD_CAMT.replace("100.500", "100.5004").encode()),
     ("amount", GOOD_CAMT.replace("100.500", "1e3").encode()),
     ("amount", GOOD_CAMT.replace("100.500", "9" * 19).encode()),
+    ("amount", GOOD_CAMT.replace(">100.500", ">-100.500").encode()),
     ("currency", GOOD_CAMT.replace('Ccy="IQD">100', 'Ccy="USD">100').encode()),
     ("currency", GOOD_CAMT.replace("IQD", "QQQ").encode()),
     ("count", GOOD_CAMT.replace("<NbOfNtries>2", "<NbOfNtries>3").encode()),
@@ -272,6 +273,45 @@ def test_a_bad_file_is_refused_with_its_reason(number):
     assert details["line"] is None or 1 <= details["line"] <= raw.count(b"\n") + 1
 
 
+TRICKY = [
+    ("1.234,56", {}, "1234.56"),
+    ("12.34.567,8-", {}, "-1234567.80"),
+    ("(۱.۲۳۴٫۵۶)", {}, "-1234.56"),
+    ("1234.56", {}, None),
+    ("1.23", {}, None),
+    ("1.2345", {}, None),
+    ("1,234.567", {}, None),
+    ("5,00;D", {"sign": "s"}, "-5.00"),
+    ("5,00;C", {"sign": "s"}, "5.00"),
+    ("-5,00;D", {"sign": "s"}, None),
+    ("5,00;Dr", {"sign": "s"}, None),
+]
+
+
+@pytest.mark.parametrize(("cells", "more", "amount"), TRICKY)
+def test_an_amount_that_may_be_another_one_is_refused(cells, more, amount):
+    """Marks of another country than the mapping's, and signs said twice, change no amount."""
+    mapping = Mapping(Columns("d", amount="a", **more), delimiter=";", currency="BDT",
+                      decimal=",", thousands=".")  # fmt: skip
+    raw = f"d;a;s\n2026-01-01;{cells}{'' if ';' in cells else ';'}\n".encode()
+    if amount is not None:
+        assert read_statements(raw, mapping=mapping)[0].lines[0].amount == amount
+        return
+    with pytest.raises(StatementRefused) as caught:
+        read_statements(raw, mapping=mapping)
+    assert (caught.value.details["reason"], caught.value.details["line"]) == ("amount", 2)
+
+
+def test_a_line_of_mt940_without_a_day_of_its_own_was_booked_between_the_balances():
+    """Its value may be of long before, or still to come."""
+    for value, booked in (("260107", "2026-01-07"), ("251203", "2026-01-08"),
+                          ("260110", "2026-01-08")):  # fmt: skip
+        raw = f":20:x\n:25:A\n:28C:1\n:60F:C260106BDT0,\n:61:{value}C5,NTRFx\n:62F:C260108BDT5,\n-"
+        (found,) = read_statements(raw.encode())
+        assert (found.lines[0].booked_on, found.to_on) == (booked, "2026-01-08")
+        assert found.from_on == booked
+
+
 def test_running_balances_and_marks_are_checked_line_by_line():
     """The first line that does not follow is named."""
     wrong = (("1300.5", "1300.6", 4), ("۵۰;;", "۵۰;۱;", 4), ("۱۴/", "۱۴x", 3))
@@ -281,8 +321,9 @@ def test_running_balances_and_marks_are_checked_line_by_line():
         assert caught.value.details["line"] == line
     with pytest.raises(StatementRefused, match="another format"):
         read_statements(CAMT.encode(), format="mt940")
-    with pytest.raises(StatementRefused, match="encoding"):
-        read_statements(MT940.encode(), encoding="nonsense")
+    for encoding in ("nonsense", "undefined", "utf\x00", "zip"):
+        with pytest.raises(StatementRefused, match="encoding"):
+            read_statements(MT940.encode(), encoding=encoding)
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,8 @@ class _Gathered:
             refuse("amount", "has no amount", node.line, "Amt and CdtDbtInd", mark)
         self._in(found.attributes.get("Ccy", ""), found.line)
         text = amount(found.text.strip(), self._exponent, found.line)
+        if text.startswith("-"):
+            refuse("amount", "has a sign beside its mark", found.line, "one of the two", text)
         return negated(text) if _MARKS[mark] else text
 
     def _balance(self, node: Node) -> None:

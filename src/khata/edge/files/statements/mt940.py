@@ -124,11 +124,11 @@ def _read(page: list[_Field], exponents: Exponents) -> tuple[BankStatement, bool
     if closes.amount.currency != currency:
         refuse("currency", "is in another currency", ends.line, currency, closes.amount.currency)
     at = [field.line for field in page if field.tag == "61"]
+    since, until = opens.date.isoformat(), closes.date.isoformat()
     lines = [
-        _line(number, item.data, exponent, currency)
+        _line(number, item.data, exponent, currency, (since, until))
         for number, item in zip(at, data.transactions if at else [], strict=True)
     ]
-    until = closes.date.isoformat()
     number = data.data.get("statement_number")
     statement = BankStatement(
         "mt940",
@@ -175,18 +175,24 @@ def _taken_apart(page: list[_Field]) -> Transactions:
     return data
 
 
-def _line(at: int, found: dict[str, Any], exponent: int, currency: str) -> BankLine:
+def _line(
+    at: int, found: dict[str, Any], exponent: int, currency: str, days: tuple[str, str]
+) -> BankLine:
+    """`days`: those of the two balances. A line that does not say when it was booked was booked
+    between them: its value may be of another day, long before or still to come.
+    """
     letter = found.get("funds_code")
     if letter and letter not in {currency[2], "F", "R", "N"}:
         refuse("currency", "is in another currency", at, currency, f"funds code {letter}")
     valued = found["date"].isoformat()
     booked = found.get("entry_date")
+    usual = valued if days[0] < valued <= days[1] else days[1]
     told = _details(found.get("transaction_details") or "")
     own = shaped(found.get("customer_reference"))
     return BankLine(
         at,
         amount(f"{found['amount'].amount:f}", exponent, at),
-        booked.isoformat() if booked is not None else valued,
+        booked.isoformat() if booked is not None else usual,
         valued,
         shaped(found.get("bank_reference")),
         told.end_to_end or (None if own in _NO_REFERENCE else own),

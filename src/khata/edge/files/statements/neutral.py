@@ -94,12 +94,13 @@ def decoded(raw: bytes, encoding: str = "utf-8") -> str:
     """The text of a file, strictly. Errors: `StatementRefused`: `empty`, `encoding`."""
     try:
         text = raw.decode(encoding).removeprefix("\ufeff")
-    except LookupError:
-        refuse("encoding", "has an encoding that is not known", None, "such as utf-8", encoding)
     except UnicodeDecodeError as error:
         at = raw.count(b"\n", 0, error.start) + 1
         got = f"byte 0x{raw[error.start]:02x}"
         refuse("encoding", f"is not text in {encoding}", at, f"text in {encoding}", got)
+    except (LookupError, ValueError):
+        got = encoding.encode("ascii", "backslashreplace").decode()
+        refuse("encoding", "has an encoding that is not known", None, "such as utf-8", got)
     if "\x00" in text:
         at = text.count("\n", 0, text.index("\x00")) + 1
         refuse("encoding", "has a NUL in it", at, f"text in {encoding}", "a NUL")

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -33,6 +34,8 @@ _LOCAL: Final = {"\u066b": ".", "\u066c": "", "\u2212": "-", "\u06d4": "."}
 """Marks of Arabic script: decimals, thousands, minus. They mean the same in every file."""
 _BRACKETED: Final = re.compile(r"\((.+)\)")
 _CENTURY: Final = 2000
+_LIKE_DEBITS: Final = frozenset({"D", "DR", "DB", "DBT", "DBIT", "DEBIT", "-"})
+"""Marks that mean a debit wherever they stand; a mapping that does not say so is a mistake."""
 
 
 def read_table(raw: bytes, mapping: Mapping, exponents: Exponents) -> list[BankStatement]:
@@ -156,8 +159,11 @@ def _amount(cells: dict[str, str], mapping: Mapping, exponent: int, at: int) -> 
     of = mapping.columns
     if of.amount is not None:
         found = _number(cells[of.amount], mapping, exponent, at)
-        if of.sign is not None and _is_debit(cells[of.sign].strip(), mapping, at):
-            found = negated(found)
+        if of.sign is not None:
+            if found.startswith("-"):
+                # one bank means by both what another one means by either
+                refuse("amount", "has a sign beside its mark", at, "one of the two", found)
+            found = negated(found) if _is_debit(cells[of.sign].strip(), mapping, at) else found
     else:
         debit, credit = cells[of.debit or ""].strip(), cells[of.credit or ""].strip()
         out = _number(debit, mapping, exponent, at) if debit else "0"
@@ -172,7 +178,8 @@ def _amount(cells: dict[str, str], mapping: Mapping, exponent: int, at: int) -> 
 def _is_debit(mark: str, mapping: Mapping, at: int) -> bool:
     if mark in mapping.debits:
         return True
-    if mapping.credits and mark not in mapping.credits:
+    strange = mark.upper() in _LIKE_DEBITS and mark not in mapping.credits
+    if strange or (mapping.credits and mark not in mapping.credits):
         known = ", ".join([*mapping.debits, *mapping.credits])
         refuse("amount", "has a mark that is neither debit nor credit", at, known, mark)
     return False
@@ -181,7 +188,10 @@ def _is_debit(mark: str, mapping: Mapping, at: int) -> bool:
 def _number(text: str, mapping: Mapping, exponent: int, at: int) -> str:
     """An amount as this file writes it."""
     plain = ascii_digits(text).translate(_BLANKS)
-    if mapping.thousands:
+    if mapping.thousands and mapping.thousands in plain:
+        if not _grouped(mapping.thousands, mapping.decimal).fullmatch(plain):
+            refuse("amount", "has an amount that cannot be read", at,
+                   f"{mapping.thousands!r} between thousands only", text)  # fmt: skip
         plain = plain.replace(mapping.thousands, "")
     if mapping.decimal != ".":
         if "." in plain:
@@ -196,6 +206,18 @@ def _number(text: str, mapping: Mapping, exponent: int, at: int) -> str:
     if plain.endswith("-"):
         plain = f"-{plain[:-1]}"
     return amount(plain.removeprefix("+"), exponent, at)
+
+
+@lru_cache(maxsize=8)
+def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
+    """An amount with groups of three digits, or of two before the last, as lakh and crore have:
+    what has other groups was written with other marks than the mapping says.
+    """
+    group, point = re.escape(thousands), re.escape(decimal)
+    return re.compile(
+        rf"[+\-\u2212(]?[0-9]{{1,3}}(?:{group}[0-9]{{2,3}})*{group}[0-9]{{3}}"
+        rf"(?:[{point}\u066b\u06d4][0-9]*)?[)\-\u2212]?"
+    )
 
 
 def _balances(
