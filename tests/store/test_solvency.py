@@ -16,14 +16,14 @@ from khata import Khata, KhataError, Money
 from khata.base.actor import SYSTEM, WORKER
 from khata.base.clock import from_iso, to_iso
 from khata.base.money import to_minor, to_text
-from khata.domain import ledger, payouts, setup, solvency, wallets
+from khata.domain import ledger, payouts, reconciliation, setup, solvency, wallets
 from khata.domain.access import Approve, RequestApproval
 from khata.domain.ledger import LegIn, PostEntry
 from khata.domain.payouts import ApplyBrake, BatchLine, FailPayout, LiftBrake
 from khata.domain.sagas import saga
 from khata.domain.setup import FinishSlot, SetSchedule
 from khata.domain.solvency import PublishRoot, RecordSolvency, VerifyBalance
-from khata.edge.working import Schedule, slot_key
+from khata.edge.working import Schedule, reconciling, slot_key
 from khata.edge.working import solvency as work_
 from khata.engine.sagas.worker import Worker
 from khata.errors import (
@@ -504,6 +504,9 @@ def test_a_slot_is_done_once(database_url):
         for book in (one, two):
             jobs["solvency"](book, slot)
         assert len(one.query(solvency.checks).items) == 1
+        for book in (one, two):
+            reconciling.daily(book, slot)
+        assert len(one.query(reconciliation.runs).items) == 1
         clock.reach(from_iso("2026-11-24T00:30:00Z"))
         assert Schedule(two, jobs).work(9) == 2
         assert [kept.slot for kept in two.query(solvency.checks).items] == [

@@ -8,6 +8,7 @@ done again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import msgspec
@@ -25,8 +26,9 @@ from khata.domain.reconciliation import (
     RecordRun,
     RunState,
 )
+from khata.edge.working.schedule import slot_key
 from khata.engine.command import Command
-from khata.errors import KhataError
+from khata.errors import KeyReused, KhataError, Refused
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -55,9 +57,10 @@ def run(
     currency: str | None = None,
     asked_by: str = "schedule",
     progress: Progress | None = None,
+    key: str | None = None,
 ) -> RunState:
     """Reconcile every account that has statements, or those with this code and currency, and then
-    what the book says of itself.
+    what the book says of itself. `key`: that of the run's own record.
 
     Errors: `StatementNotFound` for an account that has none; those of the commands.
     """
@@ -71,13 +74,17 @@ def run(
         started_at=started,
         **msgspec.structs.asdict(tally),
     )
-    result: RunState = book.submit(command, actor=WORKER).result
+    result: RunState = book.submit(command, key=key, actor=WORKER).result
     return result
 
 
 def daily(book: Khata, slot: Instant) -> None:
-    """The job of the schedule. Done twice for one slot, it finds nothing the second time."""
-    run(book, asked_by=f"schedule {to_iso(slot)}")
+    """The job of the schedule. Done twice for one slot, by two workers that began it at the same
+    moment, it is one run: what the second one found is nothing.
+    """
+    with suppress(KeyReused):
+        key = slot_key("reconciliation", slot)
+        run(book, asked_by=f"schedule {to_iso(slot)}", key=key)
 
 
 def _targets(book: Khata, account: str | None, currency: str | None) -> list[tuple[str, str]]:
@@ -145,18 +152,32 @@ def _findings(book: Khata, tally: Tally) -> None:
 
 
 def _submit(book: Khata, commands: Sequence[Command], progress: Progress | None) -> tuple[int, int]:
-    """(Recorded, skipped) of all commands. Errors: the first that was refused as a whole."""
+    """(Recorded, skipped) of all commands. Errors: the first that was refused as a whole, but for
+    pairs whose fee cannot be posted: these are skipped, and what was beside them is done alone.
+    """
     recorded = skipped = 0
     for start in range(0, len(commands), _AT_ONCE):
-        for outcome in book.submit_many(commands[start : start + _AT_ONCE], actor=WORKER):
-            if isinstance(outcome, KhataError):
+        some = commands[start : start + _AT_ONCE]
+        for command, outcome in zip(some, book.submit_many(some, actor=WORKER), strict=True):
+            if not isinstance(outcome, KhataError):
+                result: Recorded = outcome.result
+                recorded += result.recorded
+                skipped += len(result.skipped)
+            elif not isinstance(outcome, Refused) or not isinstance(command, RecordMatches):
                 raise outcome
-            result: Recorded = outcome.result
-            recorded += result.recorded
-            skipped += len(result.skipped)
+            elif len(command.pairs) == 1:
+                skipped += 1
+            else:
+                done, left = _submit(book, _singly(command), None)
+                recorded += done
+                skipped += left
         if progress is not None:
             progress(min(start + _AT_ONCE, len(commands)), len(commands))
     return recorded, skipped
+
+
+def _singly(command: RecordMatches) -> list[Command]:
+    return [msgspec.structs.replace(command, pairs=[pair]) for pair in command.pairs]
 
 
 def _parts(items: Sequence[T], size: int) -> list[list[T]]:
