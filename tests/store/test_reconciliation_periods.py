@@ -137,3 +137,19 @@ def test_a_reference_that_refers_to_nothing_tells_no_copies(database_url):
         assert (run(book).matched, left(book)) == (2, [])
         found = book.query(reconciliation.matches).items
         assert sorted(each.entries[0] for each in found) == sorted(entries)
+
+
+def test_a_fee_that_cannot_be_posted_stops_nothing_else(database_url):
+    """Its pair waits; all others are matched, and what is wrong is told."""
+    with a_bank(database_url) as book:
+        book.submit(setup.Set("reconciliation", {"fees": {BANK: {"points": 500}}}))
+        for name in ("pay_0001", "pay_0002"):
+            moved(book, "100.00", name)
+        moved(book, "1.00", against=reconciliation.FEES)
+        book.submit(ledger.FreezeAccount(reconciliation.FEES, "audit"))
+        book.submit(statement(book, "1", ("97.00", "pay_0001"), ("100.00", "pay_0002")))
+        done = run(book)
+        assert (done.matched, done.skipped) == (1, 3)
+        assert left(book) == [("missing_in_statement", "-1.00")]
+        book.submit(ledger.UnfreezeAccount(reconciliation.FEES, "done"))
+        assert (run(book).matched, len(left(book))) == (1, 1)
