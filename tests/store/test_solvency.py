@@ -72,6 +72,7 @@ from tests.payees import (
     tell,
     work,
 )
+from tests.reconcilers import a_bank, moved, statement, today
 from tests.store.test_queries_plans import plans_of
 
 is_included = runpy.run_path(
@@ -210,6 +211,7 @@ def test_what_a_verified_balance_may_not_be(database_url):
             (change(told, amount=bdt("9" * 18)), AmountTooLarge),
             (change(told, at="yesterday"), Invalid),
             (change(told, at=to_iso(clock.now + 1)), Invalid),
+            (change(told, at="0001-01-01T00:00:00Z"), Invalid),
             (change(told, evidence=" "), Invalid),
             (change(told, evidence="x" * 501), Invalid),
             (change(told, evidence="a\0b"), Invalid),
@@ -250,6 +252,17 @@ def test_nobody_alone_verifies_cash_that_is_not_there(database_url):
         book.submit(Approve(asked), actor=ADMIN)
         assert standing(book).accounts[0].counted == "100.00"
         assert discrepancies(book) == []
+
+
+def test_a_statement_from_before_the_account_counts_nothing(database_url):
+    """What the bank held when the book did not have the account came in with its first entry."""
+    clock = Clock()
+    with a_bank(database_url, clock=clock) as book:
+        moved(book, "500.00")
+        early = today(book, -3)
+        book.submit(statement(book, "S1", ("500.00", "x"), from_on=early, to_on=early))
+        assert [one.amount for one in book.query(solvency.verified)] == ["500.00"]
+        assert standing(book).cash == "500.00"
 
 
 # ── the brake ────────────────────────────────────────────────────────────────────────

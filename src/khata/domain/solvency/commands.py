@@ -73,8 +73,8 @@ def verify_balance(book: Book, command: VerifyBalance) -> VerifiedView:
     """Noted again for the same instant, the later one stands.
 
     Errors: `AccountNotFound`; `CurrencyMismatch` and those of an amount; `Invalid` for an account
-    that is not cash, an instant to come, no evidence; `ApprovalRequired` when it differs from the
-    book's balance by more than one person may say.
+    that is not cash, an instant to come or before the account was opened, no evidence;
+    `ApprovalRequired` when it differs from the book's balance by more than one person may say.
     """
     account = account_of(book, command.account, command.amount.currency)
     if command.amount.currency != account.unit:
@@ -84,8 +84,15 @@ def verify_balance(book: Book, command: VerifyBalance) -> VerifiedView:
             got=command.amount.currency,
         )
     minor = to_minor(command.amount.amount, account.exponent)
+    at = from_iso(command.at)
+    if at < account.opened_at:
+        raise Invalid(
+            f"The book did not have {account.code} yet: what it held came in with its first entry.",
+            expected=f"at least {to_iso(account.opened_at)}",
+            got=to_iso(at),
+        )
     check_four_eyes(book, account, abs(minor - account.balance))
-    known = note_balance(book, account, minor, from_iso(command.at), command.evidence)
+    known = note_balance(book, account, minor, at, command.evidence)
     return VerifiedView(
         account.code,
         account.unit,

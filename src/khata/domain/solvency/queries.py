@@ -137,7 +137,11 @@ def _last(view: View, *narrower: sa.ColumnElement[bool]) -> list[VerifiedBalance
 
 
 def _difference(view: View, account: Account, seen: VerifiedBalance) -> int:
-    """By how much an account held more than the book had at that instant."""
+    """By how much an account held more than the book had at that instant; nothing from before the
+    book had the account, for what it held then came in with its first entry.
+    """
+    if seen.at < account.opened_at:
+        return 0
     return seen.amount - balance_after(view, account, seq_at(view, seen.at))
 
 
