@@ -140,6 +140,12 @@ CASES = {
         [([1], [1]), ([2], [2])],
         [],
     ),
+    "amounts of those that a reference names": (
+        [line(1, -50, 0, "u 7"), line(2, -58, 0, "u 8")],
+        [posting(1, 50, 0, "u 7"), posting(2, -50, 0, "u 8"), posting(3, -50, 0, "u 9")],
+        [],
+        [("missing_in_statement", None, [3]), ("sign_swapped", 1, [1]), ("amount_differs", 2, [2])],
+    ),
     "two that would fit as well": (
         [line(1, 5, 1)],
         [posting(1, 5, 0), posting(2, 5, 2)],

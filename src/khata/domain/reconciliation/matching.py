@@ -10,7 +10,7 @@ what it may be. The outcome does not depend on the order in which lines and post
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -107,8 +107,9 @@ def match(
     _by_name(table, terms)
     _set_copies_aside(table)
     _reversed(table, terms)
-    _by_day_and_amount(table)
-    _by_amount(table, terms)
+    spoken = _spoken_for(table)
+    _by_day_and_amount(table, spoken)
+    _by_amount(table, terms, spoken)
     if terms.settlements:
         _by_day(table, terms)
     return table
@@ -237,14 +238,33 @@ def _reversed(table: Table, terms: Terms) -> None:
 # ── by amount ────────────────────────────────────────────────────────────────────────
 
 
-def _by_day_and_amount(table: Table) -> None:
+def _spoken_for(table: Table) -> set[Any]:
+    """Lines that name a free posting, and postings that a free line names: what is wrong between
+    them is to be told, and their amounts are no reason to pair them with others.
+    """
+    shared = {name for name, _ in table.shared(table.lines.values())}
+    lines = holders(((key, table.line_names[key]) for key in table.lines), shared)
+    postings = holders(((key, table.posting_names[key]) for key in table.postings), shared)
+    spoken: set[Any] = set()
+    for name in shared:
+        if min(len(lines[name]), len(postings[name])) > 1:
+            continue  # a word that many have says little
+        for line in (table.lines[key] for key in lines[name]):
+            for posting in (table.postings[key] for key in postings[name]):
+                if not table.contradict(line, posting):
+                    spoken |= {line.key, posting.key}
+    return spoken
+
+
+def _by_day_and_amount(table: Table, spoken: set[Any]) -> None:
     """As many lines as postings with one amount on one day, and nothing tells them apart."""
     lines: dict[tuple[int, int], list[OpenLine]] = defaultdict(list)
     for line in table.lines.values():
-        lines[line.amount, line.day].append(line)
+        if line.key not in spoken:
+            lines[line.amount, line.day].append(line)
     postings: dict[tuple[int, int], list[OpenPosting]] = defaultdict(list)
     for posting in table.postings.values():
-        if (posting.amount, posting.day) in lines:
+        if posting.key not in spoken and (posting.amount, posting.day) in lines:
             postings[posting.amount, posting.day].append(posting)
     for place, free in postings.items():
         group = lines[place]
@@ -260,21 +280,26 @@ def _by_day_and_amount(table: Table) -> None:
             table.pair([line], [posting], "amount and day", why)
 
 
-def alike(table: Table, sign: int) -> Iterator[tuple[list[OpenLine], list[OpenPosting]]]:
-    """Free lines and postings of one amount; `sign` -1: of opposite ones."""
+def alike(
+    table: Table, sign: int, spoken: Container[Any] = ()
+) -> Iterator[tuple[list[OpenLine], list[OpenPosting]]]:
+    """Free lines and postings of one amount, but for those that are `spoken` for; `sign` -1: of
+    opposite ones.
+    """
     lines: dict[int, list[OpenLine]] = defaultdict(list)
     for line in table.lines.values():
-        lines[line.amount * sign].append(line)
+        if line.key not in spoken:
+            lines[line.amount * sign].append(line)
     postings: dict[int, list[OpenPosting]] = defaultdict(list)
     for posting in table.postings.values():
-        if posting.amount in lines:
+        if posting.key not in spoken and posting.amount in lines:
             postings[posting.amount].append(posting)
     yield from ((lines[amount], free) for amount, free in postings.items())
 
 
-def _by_amount(table: Table, terms: Terms) -> None:
+def _by_amount(table: Table, terms: Terms, spoken: set[Any]) -> None:
     """The same amount within the days, where neither side has another choice."""
-    for lines, postings in list(alike(table, 1)):
+    for lines, postings in list(alike(table, 1, spoken)):
         for line, posting in list(sole(lines, postings, table.names, terms.days)):
             why = [("amount exact", _AMOUNT), _apart(line, posting), ("no other choice", _ONLY)]
             table.pair([line], [posting], "amount alone", why)
