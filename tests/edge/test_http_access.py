@@ -187,6 +187,23 @@ def test_a_scope_is_needed(server):
     assert status_and_code(read) == status_and_code(wrote) == (403, "scope_required")
 
 
+def test_a_request_for_approval_goes_round_no_scope(server):
+    """What a key may not do by itself it may neither ask for nor approve."""
+    writer = a_key(server.database_url, scopes=["read", "write"])
+    unit = {"kind": "setup.define_unit", "code": "PTS", "exponent": 0, "name": "Points"}
+    wanted = {"reason": "For the spring.", "command": unit}
+    with server.http(writer) as http:
+        asked = Asks(http).post("/v1/approvals", wanted)
+    with server.http() as http:
+        made = Asks(http).post("/v1/approvals", wanted).json()["result"]
+    path = f"/v1/approvals/{made['request']}/approve"
+    with server.http(writer) as http:
+        approved = Asks(http).post(path, {})
+    assert status_and_code(asked) == status_and_code(approved) == (403, "scope_required")
+    with server.http(a_key(server.database_url)) as http:
+        assert Asks(http).post(path, {}).json()["result"]["status"] == "approved"
+
+
 def test_a_role_is_needed(server):
     """A key of support does not reverse."""
     support = a_key(server.database_url, roles=["support"])

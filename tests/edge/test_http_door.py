@@ -51,6 +51,7 @@ HEADERS = {"idempotency-key": "k", "content-type": "application/json"}
     ("method", "path", "body", "headers", "status", "code"),
     [
         ("GET", "/v1/nothing", b"", {}, 404, "route_not_found"),
+        ("GET", "/v1/wallets", b"", {"host": "a%b/c>"}, 400, "malformed_request"),
         ("GET", "/v1/wallets/wal_zzzz", b"", {}, 404, "wallet_not_found"),
         ("PUT", "/v1/wallets", b"", {}, 405, "method_not_allowed"),
         ("POST", "/v1/wallets", b"{", HEADERS, 400, "invalid_input"),

@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from khata.edge.http.alerts import Alerts
+from khata.edge.http.approvals import approval_operations
 from khata.edge.http.benefits import benefit_operations
 from khata.edge.http.commissions import commission_operations
 from khata.edge.http.earnings import earning_operations
@@ -68,6 +69,7 @@ NAMES = [
         *order_operations(Settings(), Threads()),
         *mismatch_operations(Settings(), Threads()),
         *shadow_operations(Settings(), Threads(), {}, {}),
+        *approval_operations(Settings(), Threads(), {}),
         *reconciliation_operations(Settings(), Threads()),
         *solvency_operations(Settings(), Threads(), Alerts()),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),

@@ -22,6 +22,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from khata.app import Khata
 from khata.edge.http.alerts import Alerts
+from khata.edge.http.approvals import approval_operations
 from khata.edge.http.benefits import benefit_operations
 from khata.edge.http.bulk import bulk_operation
 from khata.edge.http.commissions import commission_operations
@@ -91,6 +92,7 @@ class Door:
         scopes: dict[type[Command], str] = {}
         business = [
             *write_operations(settings),
+            *approval_operations(settings, self.threads, scopes),
             bulk_operation(settings, self.threads, scopes),
             *read_operations(self.threads),
             *saga_operations(settings, self.threads),
@@ -231,7 +233,7 @@ def create_app(
 
 
 def _astray(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The answer where no operation is: an unknown route, a wrong method."""
+    """The answer where no operation is: an unknown route, a wrong method, HTTP that is none."""
     path = request.scope["path"][:200]
     told: Exception = error
     if isinstance(error, MethodNotAllowedException):
@@ -245,6 +247,8 @@ def _astray(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
         )
     elif isinstance(error, HTTPException) and error.status_code == 404:  # noqa: PLR2004
         told = DoorError(404, "route_not_found", "There is nothing at this path.", got=path)
+    elif isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004
+        told = DoorError(error.status_code, "malformed_request", f"{error.detail[:200]}.")
     else:
         log.error("fault", path=path, exc_info=error)
     ask = Ask(request.scope, request.receive)

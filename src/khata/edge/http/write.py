@@ -7,6 +7,7 @@ the command without anything in between.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -39,8 +40,9 @@ def write(
     example: Any,
     status: int = 200,
     scope: str = "write",
+    admit: Callable[[Ask, Command], Awaitable[None]] | None = None,
 ) -> Operation:
-    """The operation that submits a command."""
+    """The operation that submits a command; `admit` may refuse it before."""
     params = PARAMS.findall(path)
     body = body_type(command, len(params))
     decoder = msgspec.json.Decoder(body)
@@ -51,6 +53,8 @@ def write(
         dry = is_dry(ask)
         asked = decoded(decoder, await body_of(ask, most))
         wanted = command(*[ask.param(name) for name in params], *_astuple(asked))
+        if admit is not None:
+            await admit(ask, wanted)
         receipt = await submitted(ask, wanted, key, dry_run=dry, patience=patience)
         return receipt_reply(receipt, key, status)
 

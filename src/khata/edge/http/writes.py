@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from khata.domain.access import Approve, Reject, RequestApproval, RevokeKey
+from khata.domain.access import RevokeKey
 from khata.domain.holds import (
     CaptureGroup,
     CaptureHold,
@@ -79,12 +79,6 @@ _ROWS: Final[tuple[tuple[str, str, Any, str, str, int, Any], ...]] = (
     ("POST", "/v1/khata", AddKhataEntry, "addKhataEntry", "khata", 201,
      {"line": "expense", "category": "Rickshaw", "amount": _PART, "incoming": False,
       "owner": "alice"}),
-    ("POST", "/v1/approvals", RequestApproval, "requestApproval", "approvals", 201,
-     {"reason": "Above the limit.",
-      "command": {"kind": "wallets.credit", "wallet": "alice/personal/BDT", "amount": BDT}}),
-    ("POST", "/v1/approvals/{approval}/approve", Approve, "approve", "approvals", 200, {}),
-    ("POST", "/v1/approvals/{approval}/reject", Reject, "reject", "approvals", 200,
-     {"reason": "No receipt."}),
 )  # fmt: skip
 
 _SET_UP: Final[tuple[tuple[str, str, Any, str, str, int, Any], ...]] = (
