@@ -84,6 +84,7 @@ class Spec:
         table = cls.TABLE
         groups = (table.key, table.finds, *table.unique, *table.indexes)
         self.indexed: Final = frozenset(name for group in groups for name in group)
+        self._key_in: Final = operator.itemgetter(*map(self.names.index, table.key))
         self.plain: Final = tuple(name for name in self.names if name not in self.indexed)
         self._plain_at: Final = tuple(self.names.index(n) for n in (*self.plain, *table.key))
 
@@ -98,8 +99,7 @@ class Spec:
 
     def key_in(self, row: Row) -> Key:
         """The key within a row of all columns."""
-        values = tuple(row[self.names.index(name)] for name in self.table.key)
-        return values[0] if len(values) == 1 else values
+        return self._key_in(row)
 
 
 @cache

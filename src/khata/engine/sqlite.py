@@ -110,7 +110,8 @@ class SqliteStore:
             holes = ", ".join("?" * len(part))
             with translated():
                 rows += self._db.execute(
-                    f'SELECT {names} FROM {shape.name} WHERE book_id = ? AND "{column}" IN ({holes})',  # noqa: E501, S608 - names come from record classes
+                    f"SELECT {names} FROM {shape.name}"  # noqa: S608 - names come from record classes
+                    f' WHERE book_id = ? AND "{column}" IN ({holes})',
                     (self._book, *part),
                 ).fetchall()
         return rows

@@ -249,10 +249,10 @@ def _spoken_for(table: Table) -> set[Any]:
     for name in shared:
         if min(len(lines[name]), len(postings[name])) > 1:
             continue  # a word that many have says little
-        for line in (table.lines[key] for key in lines[name]):
-            for posting in (table.postings[key] for key in postings[name]):
-                if not table.contradict(line, posting):
-                    spoken |= {line.key, posting.key}
+        for line in lines[name]:
+            for posting in postings[name]:
+                if not contradict(table.names[line], table.names[posting]):
+                    spoken |= {line, posting}
     return spoken
 
 
