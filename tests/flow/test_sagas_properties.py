@@ -134,7 +134,7 @@ def books(tmp_path_factory):
     return lambda: (url, next(names))
 
 
-@examples(120)
+@examples(80)
 @given(SHAPES)
 def test_all_effects_or_none(books, shapes):
     """Completed: every movement and call once. Compensated: every one that was made is undone."""
@@ -157,7 +157,7 @@ def test_all_effects_or_none(books, shapes):
     assert_one_key_each(world)
 
 
-@examples(40)
+@examples(26)
 @given(SHAPES, st.integers(0, 10**6), st.booleans())
 def test_dying_anywhere_changes_nothing(books, shapes, where, after):
     """A worker that dies before or after any commit leaves the end and the history the same."""

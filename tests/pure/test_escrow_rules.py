@@ -271,7 +271,7 @@ LEGS = st.lists(
         st.tuples(st.sampled_from(("release", *POLICIES)), st.integers(1, 6000)), max_size=12
     ),
 )
-@examples(150)
+@examples(100)
 def test_whatever_is_released_and_refunded(legs, support, moves):
     """Parts add up, no leg passes its cap, what is most can be given and a minor unit more not."""
     shares = [Leg(f"l{n}", to, share, extra=extra) for n, (to, share, extra) in enumerate(legs)]

@@ -295,7 +295,7 @@ AMOUNTS = st.integers(-30, 30).filter(bool)
     ),
     seed=st.randoms(use_true_random=False),
 )
-@examples(150)
+@examples(100)
 def test_so_many_defects_so_many_exceptions(rows, seed):
     """A statement of a book with defects of any kind: one exception for each, of its class, all
     else is matched rightly, nothing twice, in whatever order it is read.
@@ -328,7 +328,7 @@ def test_so_many_defects_so_many_exceptions(rows, seed):
     postings=st.lists(st.tuples(AMOUNTS, st.integers(0, 4), st.integers(0, 4)), max_size=12),
     seed=st.integers(0, 99),
 )
-@examples(150)
+@examples(100)
 def test_whatever_comes_nothing_is_matched_twice(lines, postings, seed):
     """Few names and amounts, so that much looks alike: sums agree, everything is somewhere once."""
     some = [line(n, a, d, *[f"r{r}00"] * (r > 1)) for n, (a, d, r) in enumerate(lines)]

@@ -246,7 +246,7 @@ def test_there_is_exactly_one_primary_whatever_happens(database_url):
     names = iter(range(10_000))
     with Khata.open(database_url, migrate=True, vault=VAULT) as book:
 
-        @examples(25)
+        @examples(16)
         @given(MOVES)
         def holds(history):
             name, known = f"o{next(names)}", []

@@ -490,7 +490,7 @@ MOVES = st.lists(
 )
 
 
-@examples(30)
+@examples(20)
 @given(moves=MOVES, budget=st.integers(1, 4_000), cap=st.integers(1, 10_000))
 def test_in_any_order_of_buying_and_returning(trade_url, moves, budget, cap):
     """What campaigns say that they spent is what purchases have, within every bound; what was

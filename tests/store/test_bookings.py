@@ -304,7 +304,7 @@ def test_a_refund_that_the_provider_declines_is_undone(database_url):
 
 
 @given(steps=st.lists(st.one_of(st.just("complete"), st.integers(1, 600)), max_size=5))
-@examples(15)
+@examples(10)
 def test_nobody_gives_back_more_than_they_received(shop, steps):
     """Refunds of any size before and after the credit: all of it adds up, nothing goes negative."""
     ref = f"N{len(shop.query(bookings.bookings, limit=1000).items)}"

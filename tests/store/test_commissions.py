@@ -439,7 +439,7 @@ def market(database_url):
     roles=st.sets(st.just("creator")),
     fixed=st.integers(1, 10**6),
 )
-@examples(15)
+@examples(10)
 def test_a_preview_is_the_real_result(market, amount, points, roles, fixed):
     """To the last minor unit, under the same rule and version; also where it is refused."""
     text = f"{amount // 100}.{amount % 100:02}"

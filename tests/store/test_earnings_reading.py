@@ -144,7 +144,7 @@ CENTS = st.integers(2000, 5000)
 PARTS = st.lists(st.integers(1, 400_000), min_size=1, max_size=6)
 
 
-@examples(15)
+@examples(10)
 @given(parts=PARTS, cents=CENTS, repeats=st.data())
 def test_any_chopping_and_order_of_reports_pays_the_same(stage, parts, cents, repeats):
     """Reports that come twice, or late, pay nothing; the rest pays what one report would."""
@@ -171,7 +171,7 @@ def test_any_chopping_and_order_of_reports_pays_the_same(stage, parts, cents, re
     assert [(t.kind, t.total) for t in sums[0]] == [(t.kind, t.total) for t in sums[1]]
 
 
-@examples(12)
+@examples(8)
 @given(
     st.lists(
         st.tuples(st.integers(0, 5), st.integers(1, 20_000), st.booleans(), st.booleans()),

@@ -133,7 +133,7 @@ def seen(book, sku):
 
 
 @given(moves=MOVES)
-@examples(25)
+@examples(16)
 def test_stock_is_what_a_model_says(book, moves):
     """Piece by piece and lot by lot; the account holds what the remaining pieces had cost, the
     books balance after every command, and when all is back, everything is as it was bought.
@@ -158,7 +158,7 @@ def test_stock_is_what_a_model_says(book, moves):
 
 
 @given(takes=st.lists(st.integers(1, 9), min_size=1, max_size=6), cost=st.integers(1, 9999))
-@examples(15)
+@examples(10)
 def test_each_piece_costs_its_even_part(book, takes, cost):
     """Sold out one after the other, no sale differs by a paisa from what is fair."""
     sku = f"S{next(_names)}"

@@ -476,7 +476,7 @@ def issuer(database_url):
 @given(
     wanted=st.lists(st.tuples(st.integers(1, 20), st.booleans(), st.booleans()), max_size=4),
 )
-@examples(8)
+@examples(5)
 def test_money_and_shares_always_add_up(issuer, wanted):
     """Of any investments, some of which fail for want of money, shares or budget: what the wallet
     paid, what campaigns gave and what was allocated are those of the completed ones.

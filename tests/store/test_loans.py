@@ -515,7 +515,7 @@ def earn(case, minor):
 
 
 @given(steps=STEPS)
-@examples(12)
+@examples(8)
 def test_every_debt_is_explained_whatever_the_order(lender, steps):
     """Grants, floats, refunds, earnings, repayments, write-offs and spending, with days between."""
     case = Case(*lender)

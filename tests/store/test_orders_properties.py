@@ -147,7 +147,7 @@ def _is_back(found):
     pay=st.sampled_from(["later", "bank", "mixed", "wallet"]),
     steps=st.lists(STEPS, min_size=3, max_size=10),
 )
-@examples(25)
+@examples(16)
 def test_money_goods_and_what_is_shown_agree(house, pay, steps):
     """After every step, taken or refused. And when all is called off or given back, the customer
     has what they had, with what the bank brought.

@@ -49,7 +49,7 @@ def same_again(url, history):
 
 
 @given(history=moves())
-@examples(25)
+@examples(16)
 def test_a_replay_gives_the_same_book(database_url, history):
     """Whatever was done: same hash, same rows, and both books verify."""
     same_again(database_url, history)

@@ -91,7 +91,7 @@ ENTRIES = st.lists(
 
 
 @given(entries=ENTRIES, day=st.integers(0, 6))
-@examples(6)
+@examples(4)
 def test_statements_of_any_day_balance(database_url, entries, day):
     """Whatever was entered when: both statements balance, and two periods add up to the whole."""
     clock = Clock(MIDNIGHT)

@@ -142,7 +142,7 @@ def two(database_url):
         max_size=8,
     ),
 )  # fmt: skip
-@examples(25)
+@examples(16)
 def test_callers_hear_the_other_system_whatever_we_do(two, hanging, mode, calls):
     """The very same object or error, and soon, though ours answers, refuses, fails or hangs."""
     book, other = two

@@ -545,7 +545,7 @@ def command_of(ref, made, step):
 
 
 @given(story=steps)
-@examples(20)
+@examples(13)
 def test_the_balances_are_the_wallet_whatever_happens(playground, story):
     """After every command, refused or not, the members' balances add up to the wallet's; what is
     owed is stood in for; parts add up; nobody gets back more than they paid; in the end all of

@@ -250,7 +250,7 @@ def crowd(database_url):
         assert discrepancies(book) == []
 
 
-@examples(12)
+@examples(8)
 @given(st.lists(st.sampled_from([*trust.RULES]), max_size=12))
 def test_experience_and_score_are_the_sums_of_events(crowd, events):
     """Whatever happened in whatever order, the ledger, the score and the history agree."""
