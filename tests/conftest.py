@@ -18,7 +18,7 @@ SOAK = os.environ.get("KHATA_SOAK") == "1"
 SEED = int(os.environ.get("KHATA_SEED") or (random.SystemRandom().getrandbits(32) if SOAK else 1))
 # The suite runs in several processes, of which each would draw its own.
 os.environ["KHATA_SEED"] = str(SEED)
-_LONGER = 120 if SOAK else 1
+_LONGER = 160 if SOAK else 1
 """How many times as many cases the long run draws."""
 
 # No deadline: on a busy machine it would measure the neighbours. No database of examples: what a
@@ -33,7 +33,7 @@ _ALIKE = {
         HealthCheck.data_too_large,
     ],
 }
-settings.register_profile("khata", max_examples=40 * _LONGER, **_ALIKE)
+settings.register_profile("khata", max_examples=30 * _LONGER, **_ALIKE)
 settings.load_profile("khata")
 
 
