@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from khata import Khata
-from khata.domain import bookings, ledger, payments, payouts, sagas, setup, wallets
+from khata.base.actor import actor
+from khata.domain import access, bookings, ledger, payments, payouts, sagas, setup, wallets
 from khata.domain.bookings import rules
 from khata.domain.ledger import FreezeAccount, UnfreezeAccount
 from khata.engine.replay import replay
@@ -171,6 +172,26 @@ def test_paused_payouts_hold_the_payout_and_not_the_credit(database_url):
         work(book, Teller())
         assert (balance(book, HOST), booking(book).payout) == ("850.00", None)
         book.submit(setup.Set("payouts", {"paused": False}))
+        clock.pass_by(120)
+        work(book, Teller())
+        assert (balance(book, HOST), booking(book).payout is None) == ("0.00", False)
+
+
+def test_a_brake_holds_the_payout_until_two_people_lift_it(database_url):
+    """The payout of a booking waits for the brake as for a pause, and then follows by itself."""
+    clock = Clock()
+    with a_house(database_url, clock=clock) as book:
+        paid_booking(book)
+        add_bank_account(book, "hasan")
+        book.submit(payouts.ApplyBrake("BDT", "Too little cash."))
+        book.submit(bookings.CompleteBooking("B7"))
+        work(book, Teller())
+        assert (balance(book, HOST), booking(book).payout) == ("850.00", None)
+        lift = {"kind": "payouts.lift_brake", "currency": "BDT", "reason": "It came."}
+        asked = book.submit(
+            access.RequestApproval(lift, "It came."), actor=actor("finance:nadia")
+        ).result
+        book.submit(access.Approve(asked.request), actor=ADMIN)
         clock.pass_by(120)
         work(book, Teller())
         assert (balance(book, HOST), booking(book).payout is None) == ("0.00", False)
