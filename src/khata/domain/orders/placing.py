@@ -10,13 +10,14 @@ import msgspec
 from khata.base.money import MAX_MINOR, Money, to_positive_minor
 from khata.domain import commissions, escrow, inventory, payments
 from khata.domain.escrow import Escrow, On
-from khata.domain.ledger import ROOTS, account_of, check_four_eyes, minor_of, wallet_account
+from khata.domain.ledger import account_of, check_four_eyes, minor_of, wallet_account
 from khata.domain.orders import moving, paying, rules
 from khata.domain.orders.changing import announce, check_text, checked, note, order_of, turn
 from khata.domain.orders.model import Order, OrderLine, OrderState, subject_of
 from khata.domain.orders.rules import state_of
 from khata.domain.orders.verbs import VERBS
 from khata.domain.setup import exponent_of, source_of
+from khata.domain.wallets import is_owner_name
 from khata.engine.accounts import Account
 from khata.engine.book import Book
 from khata.engine.command import Command
@@ -33,7 +34,6 @@ from khata.errors import (
 Way = Literal["wallet", "mixed", "bank", "later"]
 
 _REF: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}")
-_OWNER: Final = re.compile(r"[^\s/\x00-\x1f\x7f]{1,128}")
 _MOST_LINES: Final = 100
 _MOST_PIECES: Final = 1_000_000
 _MOST_TITLE: Final = 200
@@ -243,7 +243,7 @@ def check_new(book: Book, ref: str) -> None:
 
 def check_person(name: str) -> None:
     """Whether somebody of this name can have a wallet. Errors: `Invalid`."""
-    if not _OWNER.fullmatch(name) or name in ROOTS or not name.isprintable():
+    if not is_owner_name(name):
         raise Invalid(
             f"{name[:60]!a} is nobody who can have a wallet.",
             expected="a name of 1 to 128 characters, without spaces and slashes",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from khata.base.clock import to_iso
+from khata.base.clock import iso_or_none, to_iso
 from khata.base.money import to_text
 from khata.domain.orders.model import (
     Axis,
@@ -302,10 +302,6 @@ def is_open(finance: Finance, warehouse: Warehouse, logistics: Logistics) -> boo
 # ── showing ──────────────────────────────────────────────────────────────────────────
 
 
-def _time(instant: int | None) -> str | None:
-    return None if instant is None else to_iso(instant)
-
-
 def state_of(order: Order) -> OrderState:
     """The order as its caller is told of it."""
     places = order.exponent
@@ -349,10 +345,10 @@ def state_of(order: Order) -> OrderState:
         finance_since=to_iso(order.finance_since),
         warehouse_since=to_iso(order.warehouse_since),
         logistics_since=to_iso(order.logistics_since),
-        grace_ends_at=_time(order.grace_ends_at),
-        paid_at=_time(order.paid_at),
-        delivered_at=_time(order.delivered_at),
-        ended_at=_time(order.ended_at),
+        grace_ends_at=iso_or_none(order.grace_ends_at),
+        paid_at=iso_or_none(order.paid_at),
+        delivered_at=iso_or_none(order.delivered_at),
+        ended_at=iso_or_none(order.ended_at),
     )
 
 
@@ -370,7 +366,7 @@ def receipt_state(receipt: Receipt) -> ReceiptState:
         receipt.reason,
         to_iso(receipt.uploaded_at),
         receipt.decided_by,
-        _time(receipt.decided_at),
+        iso_or_none(receipt.decided_at),
     )
 
 

@@ -9,12 +9,10 @@ from khata.domain.orders import approving, paying, rules
 from khata.domain.orders.changing import checked
 from khata.domain.orders.model import Order
 from khata.engine.book import Book
-from khata.engine.sagas import IMPOSSIBLE, Delay, Local, Retry, Run, Saga
+from khata.engine.sagas import IMPOSSIBLE, Delay, Local, Run, Saga, patient
 from khata.engine.sagas.steps import Remembered
 
-_PATIENT: Final = Retry(
-    attempts=1_000_000, first_seconds=60, cap_seconds=3600, codes=("account_frozen",)
-)
+_PATIENT: Final = patient("account_frozen")
 """What came by bank goes back to a wallet, which may be frozen today and need not be tomorrow."""
 
 
