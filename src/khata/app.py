@@ -118,7 +118,7 @@ VERBS: Final = Verbs(*_ROOMS, sagas=SAGAS)
 Line = Command | tuple[str, Command]
 """A line of `submit_many`: a command, or (idempotency key, command)."""
 
-_SWITCH_SECONDS: Final = 0.0001
+_SWITCH_SECONDS: Final = 0.0005
 _PATIENCE: Final = 60.0
 _MOST_FRESH: Final = 10_000
 

@@ -94,6 +94,7 @@ class Committer:
         self._head: Head | None = None
         self._keys: OrderedDict[str, Row] = OrderedDict()
         self._guesses = Guesses()
+        self._staged: Decided | None = None
         self._suspicious = False
         self._crowded = 0
 
@@ -213,6 +214,22 @@ class Committer:
         self._cache.end_batch()
         self._remember(batch)
 
+    @property
+    def stages(self) -> bool:
+        """Whether this database's batches are better written by the thread that decides them."""
+        return self._reader is not None and self._reader.by_statement
+
+    def stage(self, decided: Decided) -> None:
+        """Write what was decided, but for the commit; nothing is in the air. Errors: as `flush`."""
+        store, batch = self._connected(), decided.batch
+        if batch.empty:
+            return
+        if store.begin() != batch.start:
+            store.rollback()
+            raise Moved
+        store.write(decided.packed)
+        self._staged = decided
+
     def flush(self, decided: Decided) -> None:
         """Write what was decided, if the book is still where it was thought to be.
 
@@ -222,7 +239,10 @@ class Committer:
         if batch.empty:
             return
         started = time.perf_counter()
-        if not self._connected().write_after(batch.start, decided.packed):
+        staged, self._staged = self._staged is decided, None
+        if staged:
+            self._connected().commit()
+        elif not self._connected().write_after(batch.start, decided.packed):
             raise Moved
         self._count(batch, started)
 
@@ -231,6 +251,7 @@ class Committer:
         looked up next time.
         """
         self._forget()
+        self._staged = None
         for row in (row for decided in lost for row in decided.batch.journal):
             self._keys.pop(row[1], None)
         if isinstance(error, Moved):

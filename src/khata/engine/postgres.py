@@ -115,6 +115,8 @@ class PostgresStore:
     gives Python's lock up just once, where the usual cursor does so many times.
     """
 
+    by_statement = False
+
     def __init__(self, url: str, book_id: int) -> None:
         self._book = book_id
         with translated():

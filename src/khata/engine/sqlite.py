@@ -65,6 +65,8 @@ def translated() -> Iterator[None]:
 class SqliteStore:
     """See `khata.engine.store.Store`."""
 
+    by_statement = True
+
     def __init__(self, path: str, book_id: int) -> None:
         with translated():
             self._db = connect(path)

@@ -56,7 +56,13 @@ class Known(NamedTuple):
 
 
 class Store(Protocol):
-    """One connection of one writer to one book."""
+    """One connection of one writer to one book.
+
+    `by_statement`: a batch is written by many statements, each of which gives Python's lock up and
+    has to win it back. Beside a busy thread that takes several times as long as alone.
+    """
+
+    by_statement: bool
 
     def begin(self) -> Head:
         """Open a transaction and lock the book's head row; where the book stands."""

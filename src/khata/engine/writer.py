@@ -39,6 +39,10 @@ _STEP_SECONDS: Final = 0.0002
 _FIRST_PAUSE: Final = 0.05
 _FEW: Final = 8
 """Below this many commands a batch gains nothing from company or from a second thread."""
+_SHARE: Final = 2
+"""A batch takes one in so many of those who wait for an answer: the others are the next batch,
+decided while this one is on its way. All at once, and all would be idle together."""
+_LEAST: Final = 32
 _LOOK: Final = "look"
 """Put in the queue when a batch failed in the air, so that an idle writer hears of it."""
 
@@ -131,7 +135,8 @@ class Writer:
             return [], first is not None
         self._linger(len(first.jobs))
         tickets, count = [first], len(first.jobs)
-        while count < self.limits.batch:
+        most = min(self.limits.batch, max(self._waiting // _SHARE, _LEAST))
+        while count < most:
             try:
                 ticket = self._queue.get_nowait()
             except Empty:
@@ -169,13 +174,15 @@ class Writer:
     def _carry(self, load: Load) -> None:
         """Commit a load: decided ahead and handed to the flight, or all under the lock.
 
-        It is handed over while the one before it is still in the air, which it follows at once.
+        It is handed over while the one before it is still in the air, which it follows at once;
+        where it is written here, and only its commit handed over, that one must have landed.
         """
         decided = self._committer.ahead(load.units)
         alone = len(load.units) < _FEW and self._queue.empty()
-        if (decided is None or alone) and not self._land():
+        here = not alone and self._committer.stages
+        if (decided is None or alone or here) and not self._land():
             decided = None
-        if decided is None:
+        if decided is None or (here and not self._stage(decided)):
             self._settle(load)
             return
         self._committer.depart(decided)
@@ -186,6 +193,15 @@ class Writer:
         else:
             self._flight.start(decided, load)
             self._land(leave=1)
+
+    def _stage(self, decided: Decided) -> bool:
+        """Write in this thread. False when that failed: it is to be done again."""
+        try:
+            self._committer.stage(decided)
+        except Exception as error:  # noqa: BLE001 - `turn_back` sorts it out
+            self._committer.turn_back([decided], error)
+            return False
+        return True
 
     def _land(self, leave: int = 0) -> bool:
         """Wait for the batches in the air, but for so many. False when one failed: it and those
