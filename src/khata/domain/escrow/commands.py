@@ -13,10 +13,11 @@ from khata.domain.escrow.holding import Terms
 from khata.domain.escrow.model import Escrow, EscrowState, Leg, On, Policy
 from khata.domain.escrow.refunding import Back, Frozen
 from khata.domain.escrow.refunding import refund as give_back
-from khata.domain.holds import CaptureHold
+from khata.domain.holds import CaptureHold, collect
 from khata.domain.ledger import (
     ROOTS,
     check_four_eyes,
+    check_owner,
     check_reason,
     enter,
     house_account,
@@ -190,6 +191,7 @@ def _payer(book: Book, command: FundEscrow) -> tuple[Account, int]:
     hold = book.get(Hold, hold.id)
     if hold.status != "active":
         raise HoldNotActive(f"{hold.id} is {hold.status}.", expected="active", got=hold.status)
+    check_owner(book, account)
     if command.amount is None:
         return account, hold.remaining
     return account, minor_of(book, account, command.amount)
@@ -197,9 +199,8 @@ def _payer(book: Book, command: FundEscrow) -> tuple[Account, int]:
 
 def _pay_in(book: Book, command: FundEscrow, payer: Account, escrow: Account, minor: int) -> str:
     if command.hold is not None:
-        money = Money(to_text(minor, payer.exponent), payer.unit) if command.amount else None
-        taken = book.perform(CaptureHold(command.hold, money, escrow.code))
-        return str(taken.entry)
+        hold = book.get(Hold, command.hold)
+        return collect(book, hold, minor, CaptureHold(hold.id, to=escrow.code))[1]
     moved = enter(
         book,
         ((payer.id, minor), (escrow.id, -minor)),

@@ -9,6 +9,7 @@ from khata.domain.holds.commands import (
     RaiseHold,
     VoidGroup,
     VoidHold,
+    collect,
     keep,
     let_go,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "RaiseHold",
     "VoidGroup",
     "VoidHold",
+    "collect",
     "hold",
     "holds",
     "keep",

@@ -206,6 +206,17 @@ def capture_hold(book: Book, command: CaptureHold) -> HoldState:
     if command.amount is not None:
         minor = minor_of(book, account, command.amount)
     check_four_eyes(book, account, minor)
+    hold, entry = collect(book, hold, minor, command)
+    return state_of(hold, book.account(account.id), entry)
+
+
+def collect(book: Book, hold: Hold, minor: int, how: CaptureHold) -> tuple[Hold, str]:
+    """Capture `minor` of an active hold, from a handler that may: the hold after it, and the id of
+    the entry.
+
+    Errors: `HoldExceeded`, `SameAccount`, `AccountFrozen`, those of the account that receives.
+    """
+    account = book.account(hold.account_id)
     if minor > hold.remaining:
         raise HoldExceeded(
             f"{hold.id} has {to_text(hold.remaining, account.exponent)} left.",
@@ -213,19 +224,9 @@ def capture_hold(book: Book, command: CaptureHold) -> HoldState:
             got=to_text(minor, account.exponent),
             currency=account.unit,
         )
-    return _capture(book, hold, minor, command.to, command)
-
-
-def _capture(
-    book: Book, hold: Hold, minor: int, to: str | None, command: CaptureHold | CaptureGroup
-) -> HoldState:
-    account = book.account(hold.account_id)
     source = source_of(book, hold.source)
-    rest = hold.remaining - minor
-    closing = rest == 0 or (isinstance(command, CaptureHold) and command.final)
-    hold = _take(book, hold, minor, closing=closing)
-    target = to or source.against
-    payee = other_side(book, target, account.unit)
+    hold = _take(book, hold, minor, closing=minor == hold.remaining or how.final)
+    payee = other_side(book, how.to or source.against, account.unit)
     if payee.id == account.id:
         raise SameAccount("Money cannot move from a wallet to itself.", wallet=account.code)
     entry = entered(
@@ -234,10 +235,10 @@ def _capture(
         type="capture",
         source=source,
         reference=hold.reference,
-        note=getattr(command, "note", None),
-        metadata=getattr(command, "metadata", None),
+        note=how.note,
+        metadata=how.metadata,
     )
-    return state_of(hold, book.account(account.id), entry)
+    return hold, entry
 
 
 def _take(book: Book, hold: Hold, minor: int, *, closing: bool) -> Hold:
@@ -292,7 +293,12 @@ def capture_group(book: Book, command: CaptureGroup) -> list[HoldState]:
     """Errors: as `capture_hold`; `HoldNotFound` when the group has no active hold."""
     holds = _group(book, command.group)
     check_total(book, [(hold.account_id, hold.remaining) for hold in holds])
-    return [_capture(book, hold, hold.remaining, command.to, command) for hold in holds]
+    return [_emptied(book, hold, command.to) for hold in holds]
+
+
+def _emptied(book: Book, hold: Hold, to: str | None) -> HoldState:
+    hold, entry = collect(book, hold, hold.remaining, CaptureHold(hold.id, to=to))
+    return state_of(hold, book.account(hold.account_id), entry)
 
 
 @VERBS.handles(VoidGroup, roles=("admin", "finance", "support", "service"))
