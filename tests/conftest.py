@@ -7,7 +7,6 @@ KHATA_SEED=<number> draws the same again.
 
 import os
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,20 +102,10 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with all the tables and nothing in them. Copying it is many times as fast as
-    migrating, and what is migrated is the same each time.
-    """
-    from tests.servers import migrate  # noqa: PLC0415 - as in `postgres_url`
-
-    path = tmp_path_factory.mktemp("template") / "khata.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
-    """The same on the suite's server; nobody is connected to it."""
+    """A database on the suite's server with all the tables and nothing in them, to be copied;
+    nobody is connected to it.
+    """
     from tests.servers import migrated_database  # noqa: PLC0415 - as in `postgres_url`
 
     with migrated_database(postgres_url) as url:
@@ -126,13 +115,12 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database of this test's own with all the tables, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "khata.db")
-        yield f"sqlite:///{tmp_path / 'khata.db'}"
-    else:
-        # imported here for the reason given in `postgres_url`
-        from tests.servers import fresh_database  # noqa: PLC0415
+    # imported here for the reason given in `postgres_url`
+    from tests.servers import fresh_database, sqlite_at  # noqa: PLC0415
 
+    if request.param == "sqlite":
+        yield sqlite_at(tmp_path / "khata.db")
+    else:
         template = request.getfixturevalue("postgres_template")
         with fresh_database(request.getfixturevalue("postgres_url"), template) as url:
             yield url

@@ -20,7 +20,7 @@ from khata.engine.verify import findings, verify
 from khata.errors import BookCorrupted
 from khata.testing import VirtualClock
 from tests.everything import OWN, VAULT, everything
-from tests.servers import fresh_database
+from tests.servers import fresh_database, sqlite_at
 from tests.store.histories import Hands, play, seeded_moves
 
 ALICE, BOB = 4097, 2 * 4096 + 1
@@ -31,9 +31,10 @@ _numbers = itertools.count()
 def url(request, tmp_path_factory):
     """One database for all books of this file, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('verify') / 'khata.db'}"
+        yield sqlite_at(tmp_path_factory.mktemp("verify") / "khata.db")
     else:
-        with fresh_database(request.getfixturevalue("postgres_url")) as found:
+        template = request.getfixturevalue("postgres_template")
+        with fresh_database(request.getfixturevalue("postgres_url"), template) as found:
             yield found
 
 
@@ -419,7 +420,7 @@ def test_verifying_does_not_mind_work_going_on(url):
 def test_bytes_that_are_no_text_any_more_are_named(tmp_path):
     """A flipped bit in the file itself: the column is named, and what it said."""
     path = tmp_path / "khata.db"
-    with a_book(f"sqlite:///{path}"):
+    with a_book(sqlite_at(path)):
         pass
     with sqlite3.connect(path) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -434,7 +435,7 @@ def test_bytes_that_are_no_text_any_more_are_named(tmp_path):
 def test_a_file_that_is_no_database_is_told(tmp_path):
     """What SQLite cannot read at all is not reported as a list of rows."""
     path = tmp_path / "khata.db"
-    with a_book(f"sqlite:///{path}") as book:
+    with a_book(sqlite_at(path)) as book:
         with sqlite3.connect(path) as raw:
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         raw.close()
