@@ -5,13 +5,14 @@ many more, from a new one. Either says which seed it used when something fails, 
 KHATA_SEED=<number> draws the same again.
 """
 
+import gc
 import os
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 SOAK = os.environ.get("KHATA_SOAK") == "1"
@@ -60,6 +61,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="a long form: make soak"))
 
 
+def pytest_collection_finish() -> None:
+    """Let Python's collector pass over all that was imported: walking through it again and again
+    would take a quarter of the suite's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def pytest_report_header() -> str:
     """Which seed, before the first test."""
     return f"khata: seed {SEED}{', soak' if SOAK else ''}"
@@ -78,6 +88,24 @@ def plain_screen() -> Iterator[None]:
         for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """A fault is told as the command line tells it: to draw every frame with its variables takes
+    seconds when there are a thousand.
+    """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.set_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
+    )
 
 
 @pytest.fixture
@@ -103,20 +131,10 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with all the tables and nothing in them. Copying it is many times as fast as
-    migrating, and what is migrated is the same each time.
-    """
-    from tests.servers import migrate  # noqa: PLC0415 - as in `postgres_url`
-
-    path = tmp_path_factory.mktemp("template") / "khata.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
-    """The same on the suite's server; nobody is connected to it."""
+    """A database on the suite's server with all the tables and nothing in them, to be copied;
+    nobody is connected to it.
+    """
     from tests.servers import migrated_database  # noqa: PLC0415 - as in `postgres_url`
 
     with migrated_database(postgres_url) as url:
@@ -126,13 +144,12 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database of this test's own with all the tables, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "khata.db")
-        yield f"sqlite:///{tmp_path / 'khata.db'}"
-    else:
-        # imported here for the reason given in `postgres_url`
-        from tests.servers import fresh_database  # noqa: PLC0415
+    # imported here for the reason given in `postgres_url`
+    from tests.servers import fresh_database, sqlite_at  # noqa: PLC0415
 
+    if request.param == "sqlite":
+        yield sqlite_at(tmp_path / "khata.db")
+    else:
         template = request.getfixturevalue("postgres_template")
         with fresh_database(request.getfixturevalue("postgres_url"), template) as url:
             yield url

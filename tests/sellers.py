@@ -16,7 +16,7 @@ from khata.domain.marketplace import AssignRider, DeliverSale, PaySale, PlaceSal
 from khata.testing import ScriptedCaller, VirtualClock, finish
 from tests.builders import balance, bdt
 from tests.payers import SANDBOX
-from tests.servers import fresh_database
+from tests.servers import fresh_database, sqlite_at
 
 CUSTOMER, PARTNER = "alice/personal/BDT", "karim/partner/BDT"
 CREATOR, RIDER = "mitu/creator/BDT", "rahim/rider/BDT"
@@ -134,11 +134,12 @@ def amounts(book, *codes):
 def database_of_markets(request, tmp_path_factory):
     """A database with its tables, in which each market is a book of its own."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('market') / 'khata.db'}"
+        url = sqlite_at(tmp_path_factory.mktemp("market") / "khata.db")
         with Khata.open(url):
             yield url
     else:
-        with fresh_database(request.getfixturevalue("postgres_url")) as url:
+        template = request.getfixturevalue("postgres_template")
+        with fresh_database(request.getfixturevalue("postgres_url"), template) as url:
             with Khata.open(url, migrate=True):
                 pass
             yield url

@@ -9,9 +9,12 @@ machine could tell the difference. The crash tests have a durable server all the
 """
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 import psycopg
 from sqlalchemy.engine import make_url
@@ -26,6 +29,7 @@ __all__ = [
     "migrate",
     "migrated_database",
     "postgres_server",
+    "sqlite_at",
 ]
 
 
@@ -64,6 +68,26 @@ def migrated_database(server: str) -> Iterator[str]:
     with fresh_database(server) as url:
         migrate(url)
         yield url
+
+
+@cache
+def _empty_file() -> bytes:
+    """A SQLite database with all the tables and nothing in it, made once in each process."""
+    with tempfile.TemporaryDirectory(prefix="khata-template-") as folder:
+        path = Path(folder) / "khata.db"
+        migrate(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+def sqlite_at(path: Path) -> str:
+    """The URL of a SQLite database there, with all the tables.
+
+    If there is none, one is made by copying: many times as fast as migrating, which
+    tests/store/test_migrations.py and the command line's own tests do.
+    """
+    if not path.exists():
+        path.write_bytes(_empty_file())
+    return f"sqlite:///{path}"
 
 
 def migrate(url: str) -> None:

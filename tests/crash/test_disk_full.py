@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,15 +25,18 @@ LINES = 500
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A folder on a small disk of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = os.geteuid() == 0 and not mount(folder, f"size={SMALL}")
-    if not mounted:
-        pytest.skip("making a small disk needs root and the right to mount")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+def small_disk():
+    """A folder on a small disk of its own. It is not in pytest's folder, which every other run of
+    pytest closes to the server's user as it starts.
+    """
+    with tempfile.TemporaryDirectory(prefix="khata-disk-", ignore_cleanup_errors=True) as place:
+        folder = Path(place) / "disk"
+        folder.mkdir()
+        mounted = os.geteuid() == 0 and not mount(folder, f"size={SMALL}")
+        if not mounted:
+            pytest.skip("making a small disk needs root and the right to mount")
+        yield folder
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def mount(folder, options):

@@ -9,6 +9,7 @@ from khata.edge.sandbox import local_sandbox
 from khata.engine.sagas import Call
 from tests.crash import stories
 from tests.crash.theatre import Theatre, play_everywhere
+from tests.servers import sqlite_at
 
 MOST = 5
 
@@ -16,7 +17,7 @@ MOST = 5
 @pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: story.__name__)
 def test_death_at_any_commit_changes_nothing(tmp_path, story, seed, soak):
     """Before and after commits of the story: a seeded share, in the long run every one."""
-    url, chance = f"sqlite:///{tmp_path / 'khata.db'}", random.Random(seed)
+    url, chance = sqlite_at(tmp_path / "khata.db"), random.Random(seed)
     with local_sandbox(seed=1, instant=True) as provider:
         assert play_everywhere(url, story, provider, chance, None if soak else MOST) > 0
 
@@ -24,7 +25,7 @@ def test_death_at_any_commit_changes_nothing(tmp_path, story, seed, soak):
 def test_the_stories_go_through_every_saga(tmp_path):
     """No built-in saga, and no call of one, is left out."""
     gone, called = set(), set()
-    url = f"sqlite:///{tmp_path / 'all.db'}"
+    url = sqlite_at(tmp_path / "all.db")
     with local_sandbox(seed=1, instant=True) as provider:
         for story in stories.STORIES:
             _, seen = Theatre(url, story, provider).play(story.__name__.replace("_", "-"))

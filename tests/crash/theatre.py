@@ -18,7 +18,16 @@ from khata.testing import VirtualClock
 from tests.crash import mortal, stories
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["khata.app", "tests.crash.mortal", "tests.crash.stories"])
+_processes.set_forkserver_preload(
+    [
+        "khata.app",
+        "tests.crash.mortal",
+        "tests.crash.stories",
+        # what the first call of a provider loads, which would take a third of a performance
+        "anyio._backends._asyncio",
+        "httpcore",
+    ]
+)
 _MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 AWAY_SECONDS = 120
 """For how long nobody is there after a death: longer than a lease."""

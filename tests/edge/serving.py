@@ -16,6 +16,7 @@ import httpx
 from khata import Khata
 from khata.domain.access import CreateKey
 from khata.edge.security import hash_key, new_key
+from tests.servers import sqlite_at
 
 SERVE = (
     "from khata.settings import settings_from; from khata.edge.http import serve;"
@@ -102,7 +103,7 @@ def serving(database_url: str, **environment: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def serving_sqlite(folder: Path, **environment: str) -> Iterator[Server]:
     """A server on a new SQLite database."""
-    with serving(f"sqlite:///{folder / 'khata.db'}", **environment) as server:
+    with serving(sqlite_at(folder / "khata.db"), **environment) as server:
         yield server
 
 

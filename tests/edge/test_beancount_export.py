@@ -18,6 +18,7 @@ from khata.edge.files.beancount.names import to_account, to_commodity
 from khata.edge.files.beancount.writing import export_beancount
 from khata.errors import NotYours
 from tests.builders import ALICE, BOB, Clock, a_book, bdt, owner
+from tests.servers import sqlite_at
 
 BEAN_CHECK = str(Path(sys.executable).with_name("bean-check"))
 OWNERS = ("alice", "Alice", "user-42@x", "রহিম", "a", "~odd", "محمد", "user_1")
@@ -90,7 +91,7 @@ def test_bean_check_accepts_it(database_url, tmp_path):
 
 def test_bean_check_finds_a_changed_amount(tmp_path):
     """The balances at the end are the book's own, so an amount that differs shows."""
-    with Khata.open(a_busy_book(f"sqlite:///{tmp_path / 'khata.db'}")) as book:
+    with Khata.open(a_busy_book(sqlite_at(tmp_path / "khata.db"))) as book:
         path = exported(book, tmp_path)
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("30.10 BDT", "30.11 BDT"), encoding="utf-8")
@@ -100,13 +101,13 @@ def test_bean_check_finds_a_changed_amount(tmp_path):
 
 def test_an_empty_book_is_a_file_too(tmp_path):
     """Without accounts, and without errors."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         assert loaded(exported(book, tmp_path)) == ([], [])
 
 
 def test_an_entry_keeps_what_it_is_known_by(tmp_path):
     """Its id, key, source and reference are metadata; the day is the day of its command."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}", clock=Clock(), alice="0") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db"), clock=Clock(), alice="0") as book:
         command = wallets.Credit(ALICE, bdt("5.00"), reference="bill 7", note="ঈদ মোবারক")
         receipt = book.submit(command, key="k-1")
         entries, _ = loaded(exported(book, tmp_path))
@@ -118,7 +119,7 @@ def test_an_entry_keeps_what_it_is_known_by(tmp_path):
 
 def test_owners_export_nothing(tmp_path):
     """The whole book is the house's to see."""
-    url = f"sqlite:///{tmp_path / 'khata.db'}"
+    url = sqlite_at(tmp_path / "khata.db")
     with a_book(url, alice="1.00") as book, pytest.raises(NotYours):
         export_beancount(book, io.StringIO(), actor=owner("alice"))
 
@@ -127,7 +128,7 @@ def test_owners_export_nothing(tmp_path):
 def test_any_book_is_exported_without_loss(tmp_path_factory, drawn):
     """Whatever was moved between whomever: no error, and the balances of the book."""
     folder = tmp_path_factory.mktemp("book")
-    with a_book(f"sqlite:///{folder / 'khata.db'}") as book:
+    with a_book(sqlite_at(folder / "khata.db")) as book:
         book.submit_many([setup.DefineUnit("XP", 0, "XP"), setup.DefineUnit("GOLD_", 4, "Gold")])
         opened = {(name, unit) for payer, payee, unit, *_ in drawn for name in (payer, payee)}
         book.submit_many([wallets.OpenWallet(name, unit) for name, unit in sorted(opened)])

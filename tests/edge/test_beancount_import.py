@@ -13,6 +13,7 @@ from khata.engine import reading
 from khata.errors import AlreadyExists, Invalid, InvalidFile, KeyReused
 from tests.builders import ALICE, FINANCE, a_book, bdt, discrepancies
 from tests.edge.test_beancount_export import a_busy_book, exported, loaded
+from tests.servers import sqlite_at
 
 OPENS = """\
 2020-01-01 open Assets:Bank:Checking
@@ -67,7 +68,7 @@ def last(book):
 @pytest.fixture
 def book(tmp_path):
     """An empty book on SQLite."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as opened:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as opened:
         yield opened
 
 
@@ -235,7 +236,7 @@ def test_a_book_comes_back(database_url, tmp_path):
     with Khata.open(a_busy_book(database_url)) as book:
         wanted, path = balances(book), exported(book, tmp_path)
     (tmp_path / "copy").mkdir()
-    with a_book(f"sqlite:///{tmp_path / 'copy' / 'khata.db'}") as copy:
+    with a_book(sqlite_at(tmp_path / "copy" / "khata.db")) as copy:
         result = import_beancount(copy, path)
         assert (result.refused, balances(copy), discrepancies(copy)) == ([], wanted, [])
         assert loaded(exported(copy, tmp_path / "copy"))[1] == []
@@ -243,7 +244,7 @@ def test_a_book_comes_back(database_url, tmp_path):
 
 def test_what_a_caller_said_comes_back(book, tmp_path):
     """Note, reference, source and metadata of an entry."""
-    with a_book(f"sqlite:///{tmp_path / 'other.db'}", alice="0") as other:
+    with a_book(sqlite_at(tmp_path / "other.db"), alice="0") as other:
         said = wallets.Credit(
             ALICE, bdt("5.00"), "mission", None, "R-1", 'a "b"\n\\গ', {"order": ["M1"]}
         )
@@ -256,7 +257,7 @@ def test_what_a_caller_said_comes_back(book, tmp_path):
 
 def test_a_wallet_that_was_overdrawn_comes_back(book, tmp_path):
     """A book is not refused its own past."""
-    with a_book(f"sqlite:///{tmp_path / 'other.db'}", alice="0") as other:
+    with a_book(sqlite_at(tmp_path / "other.db"), alice="0") as other:
         other.submit(ledger.SetLimits(ALICE, "trusted", overdraft="50.00"))
         other.submit(wallets.Debit(ALICE, bdt("20.00")))
         import_beancount(book, exported(other, tmp_path))

@@ -17,6 +17,7 @@ from tests.builders import SERVICE, Clock, owner
 from tests.buyers import Qualify, open_shop
 from tests.edge.command_line import a_book, khata
 from tests.edge.serving import serving_sqlite
+from tests.servers import sqlite_at
 
 
 def taka(amount):
@@ -37,7 +38,7 @@ def client(server):
 
 @pytest.fixture
 def url(tmp_path):
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 def buys(url, name):

@@ -12,12 +12,13 @@ from khata import Khata, Money
 from khata.domain import access
 from khata.domain.holds import PlaceHold
 from tests.edge.command_line import ALICE, BOB, a_book, balance, khata
+from tests.servers import sqlite_at
 
 
 @pytest.fixture
 def url(tmp_path):
     """A book with Alice's 1,000 taka, on SQLite."""
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 # ── the same on both databases ───────────────────────────────────────────────────────
@@ -292,7 +293,7 @@ def test_verify_names_what_was_touched(url, tmp_path):
 
 def test_a_replay_fills_an_empty_book(url, tmp_path):
     """The other book ends in the same hash."""
-    other = f"sqlite:///{tmp_path / 'other.db'}"
+    other = sqlite_at(tmp_path / "other.db")
     khata("replay", "--into", other, url=url)
     heads = [khata("verify", "--json", url=one).json()["head"] for one in (url, other)]
     assert heads[0] == heads[1]

@@ -10,6 +10,7 @@ from khata import errors
 from khata.edge.cli.exits import EXITS, HINTS, exit_code
 from khata.edge.cli.program import COMMANDS
 from tests.edge.command_line import ALICE, BOB, a_book, khata, shell
+from tests.servers import fresh_database, sqlite_at
 
 SUBCOMMANDS = [
     *((name,) for name in COMMANDS),
@@ -31,7 +32,7 @@ SUBCOMMANDS = [
 @pytest.fixture
 def url(tmp_path):
     """A book with Alice's 1,000 taka, on SQLite."""
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 @pytest.mark.parametrize("words", SUBCOMMANDS, ids=" ".join)
@@ -86,9 +87,6 @@ def test_an_unreachable_server_is_worth_another_try():
 
 def test_tables_of_another_version_are_told_to_migrate(postgres_url, tmp_path):
     """A database without tables names the command that makes them."""
-    # imported here, so that the other tests do not need a server
-    from tests.servers import fresh_database  # noqa: PLC0415
-
     with fresh_database(postgres_url) as empty:
         done = khata("wallets", "list", url=empty)
     assert (done.code, "khata migrate" in done.err) == (7, True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.edge.command_line import ALICE, a_book, balance, khata
+from tests.servers import sqlite_at
 
 BEAN_CHECK = str(Path(sys.executable).with_name("bean-check"))
 DAY = """\
@@ -23,7 +24,7 @@ transfer,zia/personal/BDT,alice/personal/BDT,30.00,BDT
 @pytest.fixture
 def url(tmp_path):
     """A book with Alice's 1,000 taka, on SQLite."""
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 def a_file(folder, text=DAY):
@@ -86,7 +87,7 @@ def test_an_exported_book_passes_bean_check(url, tmp_path):
 
 def test_a_beancount_file_comes_back(url, tmp_path):
     """Out of one book and into another: the same balances."""
-    path, other = str(tmp_path / "books.beancount"), f"sqlite:///{tmp_path / 'other.db'}"
+    path, other = str(tmp_path / "books.beancount"), sqlite_at(tmp_path / "other.db")
     khata("export", "beancount", "--output", path, url=url)
     khata("import", "beancount", path, url=other)
     assert balance(other, ALICE) == "1000.00"

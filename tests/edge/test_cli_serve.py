@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.edge.command_line import ALICE, a_book, khata
+from tests.servers import sqlite_at
 
 PATIENCE = 8
 """Attempts to connect: 0, 0.5, 1, 2, … seconds apart."""
@@ -47,7 +48,7 @@ def served(url):
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
     """What a server says with a key, without one, and how it ends."""
-    url = a_book(f"sqlite:///{tmp_path_factory.mktemp('served') / 'khata.db'}")
+    url = a_book(sqlite_at(tmp_path_factory.mktemp("served") / "khata.db"))
     made = khata(
         "keys", "create", "till", "--role", "service", "--scope", "read", "--json", url=url
     )

@@ -12,6 +12,7 @@ from khata.errors import Invalid, InvalidTransition, ScopeRequired, UnknownSourc
 from khata.errors.market import RuleInvalid, RuleNotFound, RuleOverlap, SplitImpossible
 from tests.edge.command_line import a_book, khata
 from tests.edge.serving import serving_sqlite
+from tests.servers import sqlite_at
 
 HOUSE = "revenue/commission"
 REST = Part("partner", "partner", rest=True)
@@ -50,7 +51,7 @@ def client(server):
 
 @pytest.fixture
 def url(tmp_path):
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 def told(preview):

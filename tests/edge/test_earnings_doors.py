@@ -15,6 +15,7 @@ from khata.errors import Invalid, NotFound, ScopeRequired
 from khata.errors.market import AlreadyCounted, EarningRefused
 from tests.edge.command_line import a_book, khata
 from tests.edge.serving import serving_sqlite
+from tests.servers import sqlite_at
 
 _numbers = itertools.count()
 EVENING = "2026-01-31T19:00:00+06:00"
@@ -44,7 +45,7 @@ def who():
 
 @pytest.fixture
 def url(tmp_path):
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────

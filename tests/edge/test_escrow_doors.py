@@ -10,6 +10,7 @@ from khata.errors import RefundExceeded, RoleRequired
 from khata.errors.market import EscrowDisputed, EscrowNotFound
 from tests.edge.command_line import ALICE, BOB, a_book, balance, khata
 from tests.edge.serving import Asks, a_key, serving_sqlite
+from tests.servers import sqlite_at
 
 HOUSE = "revenue/commission"
 
@@ -130,7 +131,7 @@ def _json(amount):
 
 @pytest.fixture
 def url(tmp_path):
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 WHY = ("--reason", "As they agreed.")

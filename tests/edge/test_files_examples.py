@@ -8,6 +8,7 @@ from khata.domain import ledger
 from khata.edge.files.beancount.importing import import_beancount
 from khata.edge.files.importing import import_openings, import_operations
 from tests.builders import a_book, balance, discrepancies
+from tests.servers import sqlite_at
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -15,7 +16,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 @pytest.fixture
 def book(tmp_path):
     """An empty book on SQLite."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as opened:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as opened:
         yield opened
 
 

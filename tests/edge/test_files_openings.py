@@ -6,6 +6,7 @@ from khata.domain import ledger
 from khata.edge.files.importing import import_openings
 from khata.errors import InvalidFile
 from tests.builders import ALICE, a_book, balance, discrepancies, state
+from tests.servers import sqlite_at
 
 HEADER = "owner,wallet_kind,currency,payments_in,bonuses,refunds_in,purchases,withdrawals,fees"
 HISTORY = "alice,personal,BDT,5000.00,150.00,20.50,3200.25,1000.00,10.00"
@@ -20,7 +21,7 @@ def a_file(folder, *lines, header=HEADER):
 @pytest.fixture
 def url(tmp_path):
     """An empty database on SQLite."""
-    return f"sqlite:///{tmp_path / 'khata.db'}"
+    return sqlite_at(tmp_path / "khata.db")
 
 
 def test_a_wallet_opens_with_what_its_past_adds_up_to(database_url, tmp_path):

@@ -13,6 +13,7 @@ from khata.engine import reading
 from khata.engine.committer import Limits
 from khata.errors import AlreadyExists, InvalidFile, KeyReused
 from tests.builders import ALICE, SUPPORT, a_book, balance, bdt, discrepancies
+from tests.servers import sqlite_at
 
 HEADER = "operation,wallet,to,amount,currency,reference,note,group"
 LINES = (
@@ -37,7 +38,7 @@ def counts(result):
 @pytest.fixture
 def url(tmp_path):
     """An empty database on SQLite."""
-    return f"sqlite:///{tmp_path / 'khata.db'}"
+    return sqlite_at(tmp_path / "khata.db")
 
 
 # ── what lines do ────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from khata.errors.market import InsufficientStock, InvestmentNotFound, StockNotF
 from tests.builders import balance
 from tests.edge.command_line import ALICE, a_book, khata
 from tests.edge.serving import Asks, serving_sqlite
+from tests.servers import sqlite_at
 
 
 def taka(amount):
@@ -29,7 +30,7 @@ def client(server):
 
 @pytest.fixture
 def url(tmp_path):
-    made = a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    made = a_book(sqlite_at(tmp_path / "khata.db"))
     define = ("stock", "define", "TEA", "Tea, 500 g", "5.00", "BDT")
     assert khata(*define, url=made).code == 0
     for cost in ("10.00", "12.00"):

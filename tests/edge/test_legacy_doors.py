@@ -17,6 +17,7 @@ from khata.errors import Forbidden
 from khata.errors.operations import SnapshotRefused
 from tests.edge.command_line import khata
 from tests.edge.serving import a_key, serving_sqlite
+from tests.servers import sqlite_at
 
 ROOT = Path(__file__).parents[2]
 CASE = ROOT / "examples" / "legacy" / "customer-94"
@@ -58,7 +59,7 @@ def test_the_documented_commands_do_what_they_say(database_url, monkeypatch):
 
 def test_the_command_line_refuses(tmp_path):
     """One thing to repair at a time; a mapping that is not there; a request for approval."""
-    url = f"sqlite:///{tmp_path / 'khata.db'}"
+    url = sqlite_at(tmp_path / "khata.db")
     case = ["--snapshot", str(CASE)]
     both = khata("orders", "repair", "M1", *case, "--reason", "x", url=url)
     assert (both.code, "one of these" in both.err) == (3, True)

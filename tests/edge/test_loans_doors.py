@@ -13,6 +13,7 @@ from tests.builders import ALICE, bdt, discrepancies
 from tests.edge import command_line
 from tests.edge.command_line import khata
 from tests.edge.serving import Asks, a_key, money, serving_sqlite
+from tests.servers import sqlite_at
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_what_is_refused_has_its_status(server, asks, name):
 @pytest.fixture
 def url(tmp_path):
     """A book in which Alice has 1,000 taka."""
-    return command_line.a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return command_line.a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 def test_the_command_line_lends(url):

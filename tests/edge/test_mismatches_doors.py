@@ -12,6 +12,7 @@ from tests.builders import bdt
 from tests.edge import command_line
 from tests.edge.command_line import ALICE, khata
 from tests.edge.serving import Asks, a_key, serving_sqlite
+from tests.servers import sqlite_at
 
 WHY = "Ticket 4711."
 
@@ -120,7 +121,7 @@ def test_what_is_refused_has_its_status(server):
 @pytest.fixture
 def url(tmp_path):
     """A book in which Alice has 1,000 taka, and two orders of hers are broken."""
-    url = command_line.a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    url = command_line.a_book(sqlite_at(tmp_path / "khata.db"))
     with Khata.open(url) as book:
         adopt(book, "M1", **UNPAID)
         adopt(book, "M2")

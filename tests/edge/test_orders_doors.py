@@ -21,6 +21,7 @@ from khata.errors.operations import OrderNotFound, ReceiptNotFound, ReceiptRefus
 from tests.edge.command_line import ALICE, a_book, balance, khata
 from tests.edge.serving import Asks, serving_sqlite
 from tests.pure.test_orders_page import PAGE, rows_below
+from tests.servers import sqlite_at
 from tests.slips import SLIPS, a_jpeg, a_pdf, a_png
 
 KEY = ECKey.generate_key("P-256", {"kid": "ec"})
@@ -74,7 +75,7 @@ def alice(server):
 @pytest.fixture
 def url(tmp_path, monkeypatch):
     monkeypatch.setenv("KHATA_RECEIPTS", str(tmp_path / "receipts"))
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 def files(server):

@@ -10,6 +10,7 @@ from tests.builders import balance, owner
 from tests.edge.command_line import ALICE, a_book, khata
 from tests.edge.serving import serving_sqlite
 from tests.payers import SANDBOX
+from tests.servers import sqlite_at
 
 
 def taka(amount):
@@ -30,7 +31,7 @@ def client(server):
 
 @pytest.fixture
 def url(tmp_path):
-    made = a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    made = a_book(sqlite_at(tmp_path / "khata.db"))
     with Khata.open(made) as book:
         book.submit(setup.Set("providers", SANDBOX))
         book.submit(payments.RegisterPayable("order/M1", "alice", taka("400.00"), country="BD"))

@@ -27,6 +27,7 @@ from tests.edge import command_line
 from tests.edge.command_line import khata
 from tests.edge.serving import Asks, serving_sqlite
 from tests.payees import VAULT, a_house, money_of, pay_out, show
+from tests.servers import sqlite_at
 
 KEY = Vault.new_key()
 NUMBER = "1234 5678 9012"
@@ -191,7 +192,7 @@ def add(url, *more, number=NUMBER):
 def url(tmp_path, monkeypatch):
     """A book with a vault, in which Alice has 1,000 taka and a verified bank account."""
     monkeypatch.setenv("KHATA_VAULT_KEYS", KEY)
-    made = command_line.a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    made = command_line.a_book(sqlite_at(tmp_path / "khata.db"))
     account = add(made, "--json").json()["result"]["id"]
     done = khata("payouts", "accounts", "verify", account, "--evidence", "seen", url=made)
     assert (done.code, "primary" in done.out) == (0, True)

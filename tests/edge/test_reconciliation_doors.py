@@ -21,6 +21,7 @@ from khata.errors.operations import (
 from tests.builders import bdt, discrepancies
 from tests.edge.command_line import ALICE, a_book, khata
 from tests.edge.serving import Asks, a_key, serving_sqlite
+from tests.servers import sqlite_at
 
 CASH = "cash/main"
 WHY = "Slip 12."
@@ -132,7 +133,7 @@ def test_a_statement_comes_in_by_pieces_or_is_given_up(server):
 
 def test_a_statement_goes_its_way_on_the_command_line(tmp_path):
     """Sample, import, run, look, settle, close: the words that docs/reconciliation.md has."""
-    url = a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    url = a_book(sqlite_at(tmp_path / "khata.db"))
     file = tmp_path / "day.csv"
     assert "No account" in khata("reconcile", "status", url=url).out
     done = khata("reconcile", "sample", CASH, "-o", str(file), "--format", "csv", "--defects", "1",
@@ -175,7 +176,7 @@ def test_a_statement_goes_its_way_on_the_command_line(tmp_path):
 
 def test_a_bad_file_says_where_it_is_bad(tmp_path):
     """The line at which a file breaks off is told, and refused has its exit code."""
-    url = a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    url = a_book(sqlite_at(tmp_path / "khata.db"))
     file = tmp_path / "bad.xml"
     file.write_bytes(b'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02">\n<')
     done = khata("reconcile", "import", str(file), "--account", CASH, url=url)

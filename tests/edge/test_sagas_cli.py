@@ -9,6 +9,7 @@ from khata.domain.wallets import Credit, OpenWallet
 from tests.edge.command_line import balance
 from tests.edge.command_line import khata as run
 from tests.edge.ways import ALICE, CALLERS, FOLDER, SAGAS
+from tests.servers import sqlite_at
 
 MITU, SUMI = ("--actor", "finance:mitu"), ("--actor", "support:sumi")
 WHY = ("--reason", "It was looked at.")
@@ -24,7 +25,7 @@ def own_sagas(monkeypatch, tmp_path):
 @pytest.fixture
 def url(tmp_path):
     """A book in which Alice has 100 taka."""
-    return made(f"sqlite:///{tmp_path / 'khata.db'}")
+    return made(sqlite_at(tmp_path / "khata.db"))
 
 
 def made(url):

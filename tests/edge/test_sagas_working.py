@@ -30,6 +30,7 @@ from tests.edge.command_line import khata as run
 from tests.edge.serving import Asks, serving, serving_sqlite
 from tests.edge.ways import ALICE, CALLERS, FOLDER, SAGAS
 from tests.hooks import SANDBOX, headers_of, listening
+from tests.servers import sqlite_at
 
 PATIENCE = 60
 
@@ -246,7 +247,7 @@ def test_a_worker_that_is_killed_loses_nothing(database_url, folder):
 
 def test_a_worker_without_a_definition_does_not_start(tmp_path, monkeypatch):
     """It says which runs need it, and which exit code that is."""
-    url = f"sqlite:///{tmp_path / 'khata.db'}"
+    url = sqlite_at(tmp_path / "khata.db")
     with made(url) as book:
         started = start(book, "checkout")
     monkeypatch.delenv("KHATA_SAGAS")
@@ -257,7 +258,7 @@ def test_a_worker_without_a_definition_does_not_start(tmp_path, monkeypatch):
 
 def test_a_server_without_a_definition_does_not_start(tmp_path, monkeypatch):
     """Neither does it, unless the work is done elsewhere."""
-    url = f"sqlite:///{tmp_path / 'khata.db'}"
+    url = sqlite_at(tmp_path / "khata.db")
     with made(url) as book:
         started = start(book, "checkout")
     monkeypatch.delenv("KHATA_SAGAS")
@@ -388,7 +389,7 @@ def test_a_stuck_saga_is_told_by_webhook(tmp_path):
 def test_who_is_overdue_hears_of_it(tmp_path):
     """A worker looks at loans by itself when an instalment comes due, and tells once."""
     clock = VirtualClock()
-    with Khata.open(f"sqlite:///{tmp_path / 'khata.db'}", clock=clock) as book:
+    with Khata.open(sqlite_at(tmp_path / "khata.db"), clock=clock) as book:
         book.submit(OpenWallet("alice", "BDT"))
         lent = book.submit(GrantLoan("alice/personal/BDT", Money("100.00", "BDT"))).result.id
         looking = Overdue(book)

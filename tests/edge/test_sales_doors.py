@@ -15,6 +15,7 @@ from tests.edge.command_line import balance, khata
 from tests.edge.serving import PATIENCE, Asks, a_key, money, serving, serving_sqlite
 from tests.payers import SANDBOX
 from tests.sellers import CREATOR, CUSTOMER, PARTNER, RIDER, Market
+from tests.servers import sqlite_at
 
 HOUSE = "revenue/commission"
 PEOPLE = (("alice", "personal"), ("karim", "partner"), ("mitu", "creator"), ("rahim", "rider"))
@@ -183,7 +184,7 @@ def test_both_clients_know_all_calls_of_sales():
 @pytest.fixture
 def market(tmp_path):
     """A market in a file, and its URL."""
-    url, clock = f"sqlite:///{tmp_path / 'khata.db'}", VirtualClock()
+    url, clock = sqlite_at(tmp_path / "khata.db"), VirtualClock()
     with Khata.open(url, clock=clock) as book:
         book.submit(setup.Set("providers", SANDBOX))
         for person, kind in PEOPLE:

@@ -20,6 +20,7 @@ from tests.builders import START, balance, bdt, discrepancies
 from tests.edge.command_line import khata
 from tests.edge.serving import Asks, a_key, serving_sqlite
 from tests.edge.test_readme import commands, examples
+from tests.servers import sqlite_at
 
 PAGE = Path(__file__).parents[2] / "docs" / "shadow.md"
 HERE = re.compile(r"cat > (\S+) <<'END'\n(.*?)^END\n", re.MULTILINE | re.DOTALL)
@@ -156,7 +157,7 @@ def test_a_key_does_nothing_beyond_its_book_and_its_scopes(server):
 
 def test_the_command_line_runs_beside(tmp_path):
     """Defined, fed from a file and again, reported, switched; bad lines are named."""
-    url = f"sqlite:///{tmp_path / 'khata.db'}"
+    url = sqlite_at(tmp_path / "khata.db")
     khata("wallets", "open", "alice", "BDT", "--book", "shadow", url=url)
     khata("wallets", "credit", "alice/personal/BDT", "9.00", "--book", "shadow", url=url)
     terms = ("--field", "left=legs.0.balance_after", "--mask", "card", "--gate", "99.5")

@@ -17,6 +17,7 @@ from tests.builders import bdt
 from tests.edge import command_line
 from tests.edge.command_line import khata
 from tests.edge.serving import Asks, a_key, money, serving_sqlite
+from tests.servers import sqlite_at
 
 KEY = ECKey.generate_key("P-256", {"kid": "k1", "alg": "ES256"})
 JWKS = json.dumps({"keys": [KEY.as_dict(private=False)]})
@@ -127,7 +128,7 @@ def test_owners_prove_what_is_theirs(server):
 @pytest.fixture
 def url(tmp_path):
     """A book in which Alice has 1,000 taka."""
-    return command_line.a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return command_line.a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 def test_the_command_line_checks_brakes_and_lifts(url):

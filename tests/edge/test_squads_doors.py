@@ -11,6 +11,7 @@ from tests.builders import ALICE, bdt
 from tests.edge import command_line
 from tests.edge.command_line import khata
 from tests.edge.serving import Asks, serving_sqlite
+from tests.servers import sqlite_at
 
 MONEY = {"amount": "30.00", "currency": "BDT"}
 
@@ -140,7 +141,7 @@ def test_both_clients_know_the_same_words():
 @pytest.fixture
 def url(tmp_path):
     """A book in which Alice, who has 1,000 taka, leads a squad with Bob, who has none."""
-    made = command_line.a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    made = command_line.a_book(sqlite_at(tmp_path / "khata.db"))
     for words in (
         ("create", "eid", "A goat for Eid", "alice", "BDT"),
         ("add", "eid", "bob", "--wallet", "bob/partner/BDT"),

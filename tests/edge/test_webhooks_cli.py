@@ -14,6 +14,7 @@ from tests.builders import bdt
 from tests.edge.command_line import ALICE, BOB, a_book, khata
 from tests.edge.serving import serving_sqlite
 from tests.hooks import a_body, deliver, listening, work
+from tests.servers import sqlite_at
 
 KEY = Vault.new_key()
 
@@ -22,7 +23,7 @@ KEY = Vault.new_key()
 def url(tmp_path, monkeypatch):
     """A book with a vault."""
     monkeypatch.setenv("KHATA_VAULT_KEYS", KEY)
-    return a_book(f"sqlite:///{tmp_path / 'khata.db'}")
+    return a_book(sqlite_at(tmp_path / "khata.db"))
 
 
 def told(url):

@@ -17,6 +17,7 @@ from khata.errors import InvalidSignature, NotFound, RateLimited
 from tests.builders import Clock, a_book
 from tests.edge.serving import serving_sqlite
 from tests.hooks import OTHER_SECRET, SECRET, Alerts, a_body, a_receiver, deliver, headers_of, inbox
+from tests.servers import sqlite_at
 
 STRIPE_SECRET = "whsec_of_the_stripe_shaped_one"
 CONFIG = json.dumps(
@@ -201,7 +202,7 @@ def test_the_memory_of_rates_is_bounded():
 def test_a_flood_of_forgeries_does_not_shut_the_provider_out(tmp_path):
     """Whoever forges uses up their own share; the journal gets a bounded part of it."""
     clock = Clock()
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}", clock=clock) as book:
+    with a_book(sqlite_at(tmp_path / "khata.db"), clock=clock) as book:
         receiver = a_receiver(Alerts(), rate=100)
         for n in range(150):
             with pytest.raises((InvalidSignature, RateLimited)):
@@ -216,7 +217,7 @@ def test_a_flood_of_forgeries_does_not_shut_the_provider_out(tmp_path):
 
 def test_nothing_is_taken_that_is_not_committed(tmp_path):
     """Where the book cannot write, the provider is not told that it could."""
-    book = Khata.open(f"sqlite:///{tmp_path / 'khata.db'}")
+    book = Khata.open(sqlite_at(tmp_path / "khata.db"))
     book.close()
     body = a_body()
     signed = headers_of(body, book.clock())
@@ -226,7 +227,7 @@ def test_nothing_is_taken_that_is_not_committed(tmp_path):
 
 def test_an_unknown_provider_is_not_found(tmp_path):
     """It is checked before anything of the body is."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         with pytest.raises(NotFound):
             asyncio.run(a_receiver().receive(book, "nobody", {}, b"{}", "x"))
         assert inbox(book) == []

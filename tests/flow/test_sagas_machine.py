@@ -41,6 +41,7 @@ from khata.engine.sagas.worker import Worker
 from khata.errors import Broken, KhataError, LeaseLost, SameAccount
 from khata.testing import ScriptedCaller, VirtualClock, finish
 from tests.conftest import SOAK
+from tests.servers import sqlite_at
 
 PAYER, PAYEE = "payer/personal/BDT", "payee/personal/BDT"
 ADMIN, MITU = actor("admin:rafiq"), actor("finance:mitu")
@@ -481,7 +482,7 @@ class World(ScriptedCaller):
 def test_whatever_happens_nothing_is_lost(tmp_path: Path, seed):
     """Money, calls, queues and statuses stay true, and all that is left alone comes to an end."""
     names = iter(f"b{n}" for n in range(10**9))
-    url = f"sqlite:///{tmp_path / 'many.db'}"
+    url = sqlite_at(tmp_path / "many.db")
     Khata.open(url, "first").close()
     Machine.place = staticmethod(lambda: (url, next(names)))
     run_state_machine_as_test(

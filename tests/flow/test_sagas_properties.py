@@ -17,6 +17,7 @@ from khata.engine.sagas import Call, Delay, Local, Saga
 from khata.errors import SameAccount
 from khata.testing import ScriptedCaller, VirtualClock, finish
 from tests.conftest import examples
+from tests.servers import sqlite_at
 
 PAYER, PAYEE = "payer/personal/BDT", "payee/personal/BDT"
 FAULTS = ("ok", "ok", "timeout_but_done", "timeout_not_done", "busy", "raises", "declined")
@@ -130,7 +131,7 @@ def play(url, name, shapes, **crash):
 def books(tmp_path_factory):
     """One SQLite file for many books: each run has a book of its own."""
     names = iter(f"b{n}" for n in range(10**9))
-    url = f"sqlite:///{Path(tmp_path_factory.mktemp('sagas')) / 'many.db'}"
+    url = sqlite_at(Path(tmp_path_factory.mktemp("sagas")) / "many.db")
     return lambda: (url, next(names))
 
 
@@ -238,7 +239,7 @@ def test_a_journal_of_sagas_replays(database_url, tmp_path):
     shapes.append(Shape("local", "refused", 0))
     play(database_url, "main", shapes)
     own = [a_saga(shapes)]
-    copy_url = f"sqlite:///{tmp_path / 'copy.db'}"
+    copy_url = sqlite_at(tmp_path / "copy.db")
     with (
         Khata.open(database_url, "main", sagas=own) as book,
         Khata.open(copy_url, "main", sagas=own) as copy,

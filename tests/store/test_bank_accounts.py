@@ -37,6 +37,7 @@ from khata.errors import (
 from tests.builders import ADMIN, FINANCE, SUPPORT, discrepancies, owner, refused
 from tests.conftest import examples
 from tests.payees import NUMBER, VAULT, a_house, add, an_account, pay_out, the_account, work
+from tests.servers import sqlite_at
 
 DIGITS = NUMBER.replace(" ", "")
 
@@ -360,7 +361,7 @@ def test_the_journal_makes_the_same_accounts_again(database_url, tmp_path):
     with a_house(database_url) as book:
         add(book, number="77778888")
         book.submit(SetPrimary(next(iter(accounts(book, owner="alice")))))
-        with Khata.open(f"sqlite:///{tmp_path / 'again.db'}", migrate=True) as copy:
+        with Khata.open(sqlite_at(tmp_path / "again.db"), migrate=True) as copy:
             replay(book, copy)
             assert accounts(copy) == accounts(book)
 

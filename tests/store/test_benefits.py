@@ -36,6 +36,7 @@ from tests.builders import (
 )
 from tests.buyers import Buy, Return, a_shop, bought, campaign, left, open_shop, returned
 from tests.conftest import examples
+from tests.servers import sqlite_at
 from tests.store.test_queries_plans import plans_of
 
 _numbers = itertools.count()
@@ -252,7 +253,7 @@ def test_a_campaign_that_makes_no_sense(shop, fields, code):
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """A shop for what is refused, and so leaves nothing."""
-    with a_shop(f"sqlite:///{tmp_path_factory.mktemp('benefits') / 'khata.db'}") as book:
+    with a_shop(sqlite_at(tmp_path_factory.mktemp("benefits") / "khata.db")) as book:
         yield book
 
 
@@ -561,7 +562,7 @@ def _minor(text):
 @pytest.fixture(scope="module")
 def trade_url(tmp_path_factory):
     """One database for all books of a property."""
-    return f"sqlite:///{tmp_path_factory.mktemp('trade') / 'khata.db'}"
+    return sqlite_at(tmp_path_factory.mktemp("trade") / "khata.db")
 
 
 def test_a_journal_with_benefits_runs_again(database_url, tmp_path):
@@ -570,6 +571,6 @@ def test_a_journal_with_benefits_runs_again(database_url, tmp_path):
         campaign(book, budget=bdt("150.00"))
         bought(book, "1", "EID")
         returned(book, "1", 1, 3)
-        with open_shop(f"sqlite:///{tmp_path / 'copy.db'}", Clock()) as copy:
+        with open_shop(sqlite_at(tmp_path / "copy.db"), Clock()) as copy:
             assert replay(book, copy) == book.query(reading.head)
             assert left(copy) == left(book)

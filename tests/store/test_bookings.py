@@ -15,6 +15,7 @@ from tests.builders import ADMIN, ALICE, Clock, balance, bdt, discrepancies, own
 from tests.conftest import examples
 from tests.payees import add as add_bank_account
 from tests.payers import Teller, a_shop, payment, work
+from tests.servers import sqlite_at
 
 HOST = "hasan/host/BDT"
 ESCROW = "escrow/booking/B7"
@@ -106,7 +107,7 @@ def test_a_declined_booking_stays_open(database_url):
 )
 def test_what_makes_no_sense_is_not_booked(tmp_path, fields, code):
     """One clear error, nothing written."""
-    with a_house(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_house(sqlite_at(tmp_path / "khata.db")) as book:
         book.submit(wallets.OpenWallet("hasan", "BDT", "host"))
         given_ = {"points": 1500, "amount": "10.00", **fields}
         points, amount = given_.pop("points"), given_.pop("amount")
@@ -371,7 +372,7 @@ def test_a_story_runs_again_to_the_same_head(database_url, tmp_path):
         work(book, Teller())
         book.submit(bookings.RefundBooking("B7", "Half a day.", bdt("200.00")))
         work(book, Teller())
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             head = replay(book, copy)
             assert head.hash.hex() == book.verify().head
             assert discrepancies(copy) == []

@@ -27,6 +27,7 @@ from tests.builders import (
     refused,
 )
 from tests.conftest import examples
+from tests.servers import sqlite_at
 from tests.store.test_queries_plans import plans_of
 
 HOUSE = "revenue/commission"
@@ -228,7 +229,7 @@ def test_a_unit_of_the_books_own(database_url):
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory):
     """One book for all that is refused: a rule with a fixed part, and one for a rider."""
-    with a_market(f"sqlite:///{tmp_path_factory.mktemp('strict') / 'khata.db'}") as book:
+    with a_market(sqlite_at(tmp_path_factory.mktemp("strict") / "khata.db")) as book:
         fixed = [Part("fee", HOUSE, fixed={"BDT": "5"}), REST]
         book.submit(DefineRule("fixed", fixed, category="fixed"))
         rider = [Part("rider", "rider", points=5), REST]
@@ -476,7 +477,7 @@ def test_rules_run_again_to_the_same_head(database_url, tmp_path):
             defined(book, points=points)
         book.submit(RetireRule("food", "no more"))
         defined(book)
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             head = replay(book, copy)
             assert head.hash.hex() == book.verify().head
             assert copy.query(commissions.rules) == book.query(commissions.rules)

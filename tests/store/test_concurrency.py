@@ -17,7 +17,7 @@ from khata.domain.wallets import Credit, Debit, Transfer
 from khata.engine.committer import Limits
 from khata.errors import InsufficientFunds, Timeout, Unavailable
 from tests.builders import ALICE, BOB, a_book, balance, bdt, discrepancies, refused
-from tests.servers import fresh_database, local_postgres
+from tests.servers import fresh_database, local_postgres, sqlite_at
 
 NAMES = [f"u{n}" for n in range(6)]
 FULL = dict.fromkeys(NAMES, "10000.00")
@@ -52,7 +52,7 @@ def test_threads_and_writers_come_to_the_same_balances(database_url, tmp_path, s
                 callers.submit((one, two)[at % 2].submit, command, key=key)
         found = balances(one)
         assert discrepancies(one) == []
-    with a_book(f"sqlite:///{tmp_path / 'alone.db'}", **FULL) as alone:
+    with a_book(sqlite_at(tmp_path / "alone.db"), **FULL) as alone:
         alone.submit_many(lines)
         assert balances(alone) == found
 
@@ -117,7 +117,7 @@ def test_readers_see_a_book_that_balances_while_it_is_written(database_url, seed
 def test_a_locked_file_is_waited_for(tmp_path):
     """While another process has the file locked, callers wait; then their commands are done."""
     path = tmp_path / "khata.db"
-    with a_book(f"sqlite:///{path}", alice="50.00", bob="0") as book:
+    with a_book(sqlite_at(path), alice="50.00", bob="0") as book:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         pay = Transfer(ALICE, BOB, bdt("1.00"))

@@ -45,6 +45,7 @@ from tests.earners import (
     owing,
 )
 from tests.lenders import a_lender
+from tests.servers import sqlite_at
 
 # ── views ────────────────────────────────────────────────────────────────────────────
 
@@ -115,7 +116,7 @@ def test_a_rate_holds_from_now_on(database_url):
 @pytest.mark.parametrize("amount", ["19.99", "50.01", "1000"])
 def test_a_rate_outside_of_its_bounds(tmp_path, amount):
     """Twenty to fifty, unless the policy says otherwise."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         error = refused(book, SetRate("nila", bdt(amount)))
         assert (error.code, error.details["reason"]) == ("earning_refused", "rate_out_of_bounds")
         assert not book.query(earnings.rate, "nila").agreed
@@ -163,7 +164,7 @@ def test_a_rate_outside_of_its_bounds(tmp_path, amount):
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(tmp_path, command, code):
     """One clear error, nothing written."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}", clock=Clock(), bob="0") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db"), clock=Clock(), bob="0") as book:
         assert refused(book, command).code == code
         assert book.query(earnings.earnings).items == []
         assert len(book.query(wallets.wallets).items) == 1
@@ -400,7 +401,7 @@ def test_who_may_ask(tmp_path):
         PayDelivery("nila", "M1", bdt("5")),
         SetPolicy(EarningPolicy()),
     ]
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         for who in (owner("nila"), SUPPORT):
             for command in commands:
                 assert refused(book, command, actor=who).code == "role_required"
@@ -437,7 +438,7 @@ POLICIES = [
 @pytest.mark.parametrize(("policy", "code"), POLICIES)
 def test_a_policy_that_makes_no_sense_is_refused(tmp_path, policy, code):
     """And the one before it stays."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         assert refused(book, SetPolicy(policy)).code == code
         assert book.query(earnings.policy) == EarningPolicy()
         assert kinds(counted(book, 1000)) == {"video_view": "20.00"}
@@ -445,7 +446,7 @@ def test_a_policy_that_makes_no_sense_is_refused(tmp_path, policy, code):
 
 def test_a_policy_is_not_set_past_its_command(tmp_path):
     """Which checks it."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         error = refused(book, setup.Set("earnings", {"viral": [{"views": 1}]}))
         assert (error.code, error.details["expected"]) == ("invalid_input", "earnings.set_policy")
         assert kinds(counted(book, 1000)) == {"video_view": "20.00"}

@@ -33,6 +33,7 @@ from tests.earners import (
     counted,
     delivered,
 )
+from tests.servers import sqlite_at
 from tests.store.test_queries_plans import plans_of
 
 # ── reading ──────────────────────────────────────────────────────────────────────────
@@ -211,6 +212,6 @@ def test_a_story_runs_again_to_the_same_head(database_url, tmp_path):
         book.submit(SetPolicy(EarningPolicy(rewards={"surprise_reward": bdt("25.00")})))
         book.submit(Bonus("surprise_reward", "nila", "eid"))
         delivered(book, "M1", haggled=True, chain="morning")
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             assert replay(book, copy).hash.hex() == book.verify().head
             assert discrepancies(copy) == []

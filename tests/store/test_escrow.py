@@ -45,6 +45,7 @@ from tests.escrows import (
     to,
     work,
 )
+from tests.servers import fresh_database, sqlite_at
 from tests.store.test_queries_plans import plans_of
 
 ESCROW = "escrow/M1"
@@ -187,15 +188,13 @@ def markets(request, tmp_path_factory):
     `D0` disputed, `R0` released, `B0` given back, `order/M9` to be paid.
     """
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('escrow') / 'khata.db'}"
+        url = sqlite_at(tmp_path_factory.mktemp("escrow") / "khata.db")
         with a_market(url, alice="9000.00") as book:
             yield refusing(book)
     else:
-        # imported here for the reason given in `tests.conftest.postgres_url`
-        from tests.servers import fresh_database  # noqa: PLC0415
-
+        template = request.getfixturevalue("postgres_template")
         with (
-            fresh_database(request.getfixturevalue("postgres_url")) as url,
+            fresh_database(request.getfixturevalue("postgres_url"), template) as url,
             a_market(url, alice="9000.00") as book,
         ):
             yield refusing(book)
@@ -535,7 +534,7 @@ def test_who_has_a_part_in_it_is_told(database_url):
 
 def test_a_history_has_an_end_and_the_money_has_not(tmp_path):
     """After very many partial moves no more of those; all that is left can always go."""
-    with a_market(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_market(sqlite_at(tmp_path / "khata.db")) as book:
         fund(book, amount="10.00")
         book.submit_many([ReleaseEscrow("M1", "Bit by bit.", bdt("0.01"))] * 399)
         one_more = ReleaseEscrow("M1", "Bit by bit.", bdt("0.01"))

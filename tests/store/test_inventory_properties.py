@@ -13,7 +13,7 @@ from khata.base.money import to_minor, to_text
 from khata.domain import inventory, ledger
 from tests.builders import bdt
 from tests.conftest import examples
-from tests.servers import fresh_database
+from tests.servers import fresh_database, sqlite_at
 from tests.stockers import is_sound
 
 MOVES = st.lists(
@@ -119,9 +119,10 @@ def book(request, tmp_path_factory):
 @contextmanager
 def _url(request, tmp_path_factory):
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('stock') / 'khata.db'}"
+        yield sqlite_at(tmp_path_factory.mktemp("stock") / "khata.db")
     else:
-        with fresh_database(request.getfixturevalue("postgres_url")) as url:
+        template = request.getfixturevalue("postgres_template")
+        with fresh_database(request.getfixturevalue("postgres_url"), template) as url:
             yield url
 
 

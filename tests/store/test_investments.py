@@ -27,6 +27,7 @@ from tests.builders import (
     state,
 )
 from tests.conftest import examples
+from tests.servers import sqlite_at
 from tests.stockers import SHARE, amounts, an_issuer, balances, invest, is_sound, lots
 from tests.store.test_queries_plans import plans_of
 
@@ -241,7 +242,7 @@ def test_a_dead_worker_changes_nothing(tmp_path, shares, after):
     """It may die at any commit, on the way there and on the way back: the end is the same."""
     ends, at, commits = set(), 0, 1
     while at < commits:
-        url = f"sqlite:///{tmp_path / f'{at}.db'}"
+        url = sqlite_at(tmp_path / f"{at}.db")
         with an_issuer(url, shares=shares, alice="10.00") as (book, clock):
             ten_percent(book)
             command = StartInvestment("I1", ALICE, SHARE, 4, ["NEW10"], **FROM_BANK)
@@ -515,7 +516,7 @@ def test_a_story_runs_again_to_the_same_head(database_url, tmp_path):
         done = invest(book, clock, 4, codes=["NEW10"], **FROM_BANK)
         invest(book, clock, 7, reference="I2")
         book.submit(CancelInvestment(done.id, "Not wanted."))
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             head = replay(book, copy)
             assert head.hash.hex() == book.verify().head
             assert discrepancies(copy) == []

@@ -28,6 +28,7 @@ from tests.builders import (
     owner,
     refused,
 )
+from tests.servers import sqlite_at
 from tests.store.test_queries_plans import plans_of
 
 CASE = Path(__file__).parents[2] / "examples" / "legacy" / "customer-94"
@@ -355,7 +356,7 @@ def test_what_cannot_be_adopted(refusing, given, code):
 @pytest.fixture(scope="module")
 def refusing(tmp_path_factory):
     """A book with one order, in which nothing of what is asked for comes to pass."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('adopting') / 'khata.db'}"
+    url = sqlite_at(tmp_path_factory.mktemp("adopting") / "khata.db")
     with a_book(url, clock=Clock(), alice="10.00", bob="0") as book:
         book.submit(an_order("A0"))
         yield book

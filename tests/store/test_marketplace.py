@@ -25,6 +25,7 @@ from tests.sellers import (
     database_of_markets,  # noqa: F401 - a fixture
     standing,
 )
+from tests.servers import sqlite_at
 from tests.store.test_queries_plans import plans_of
 
 LOGISTICS = actor("logistics:samir")
@@ -489,7 +490,7 @@ def test_a_story_runs_again_to_the_same_head(market_url, tmp_path):
         market.place("M2", **PAID_AT_ONCE)
         market.do(CancelSale("M2", "Rain."))
         market.work()
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             head = replay(market.book, copy)
             assert head.hash.hex() == market.book.verify().head
             assert discrepancies(copy) == []

@@ -27,6 +27,7 @@ from tests.sellers import (
     database_of_markets,  # noqa: F401 - a fixture
     standing,
 )
+from tests.servers import sqlite_at
 
 CARD = {"method": "provider", "way": "card", "token": "tok_1"}
 WHOLE = ["0.00", "0.00", "0.00", "0.00"]
@@ -255,7 +256,7 @@ def test_what_cannot_be_refunded_is_refused(market, fields, code):
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
     """One market for all refusals: a sale that is released, and one that is not paid."""
-    with a_market(f"sqlite:///{tmp_path_factory.mktemp('market') / 'khata.db'}") as made:
+    with a_market(sqlite_at(tmp_path_factory.mktemp("market") / "khata.db")) as made:
         made.sold()
         made.place("M2")
         yield made

@@ -17,6 +17,7 @@ from tests.sellers import (
     database_of_markets,  # noqa: F401 - a fixture
     standing,
 )
+from tests.servers import sqlite_at
 
 GIVEN = {"ref": "M2", "customer": "alice", "partner": "karim", "price": bdt("10.00")}
 
@@ -78,7 +79,7 @@ def test_what_makes_no_sense_is_not_placed(market, fields, code):
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
     """One market for everything that is refused, with a sale that is not paid, and an escrow."""
-    with a_market(f"sqlite:///{tmp_path_factory.mktemp('market') / 'khata.db'}") as made:
+    with a_market(sqlite_at(tmp_path_factory.mktemp("market") / "khata.db")) as made:
         made.book.submit(wallets.OpenWallet("karim", "USD", "partner"))
         made.place()
         for ref, fields in (("P1", BROUGHT), ("P2", BROUGHT), ("P3", {})):

@@ -7,6 +7,7 @@ from khata.domain.orders import ApprovePayment, CancelOrder, MoveOrder, RefundOr
 from khata.edge.working.sweeping import sweep_all
 from khata.testing import finish
 from tests.builders import ALICE, bdt, discrepancies
+from tests.servers import sqlite_at
 from tests.store.test_mismatches import a_shop, place, upload
 
 READY = [("warehouse", "ready")]
@@ -78,7 +79,7 @@ def test_nothing_is_found_wrong(tmp_path, pay, way):
     """However it is paid and however far it comes: called off or given back, wholly or in part,
     before the release and after it.
     """
-    with a_shop(f"sqlite:///{tmp_path / 'khata.db'}") as (book, clock):
+    with a_shop(sqlite_at(tmp_path / "khata.db")) as (book, clock):
         pay(book)
         for axis, to in way:
             book.submit(MoveOrder("M1", axis, to, "Done."))

@@ -36,6 +36,7 @@ from tests.orderers import (
     TEA,
     a_house,
 )
+from tests.servers import sqlite_at
 from tests.store.test_queries_plans import plans_of
 
 BANK, HELD = "bank/main", "escrow/order/M1"
@@ -395,7 +396,7 @@ def test_the_journal_runs_again(database_url, tmp_path):
             "order.delivered",
             "order.refunded",
         ]
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             head = replay(house.book, copy)
             assert head.hash.hex() == house.book.verify().head
             assert discrepancies(copy) == []

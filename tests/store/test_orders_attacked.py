@@ -4,8 +4,6 @@ that are wrong in ways in which those placed here cannot be.
 What handlers decide is the same on every database, so one of them is enough here.
 """
 
-import shutil
-
 import pytest
 
 from khata.domain import (
@@ -31,15 +29,15 @@ from khata.domain.orders import (
 )
 from tests.builders import ADMIN, ALICE, FINANCE, OTHER_ADMIN, SUPPORT, bdt, owner, refused
 from tests.orderers import PHONE, TEA, a_house
+from tests.servers import sqlite_at
 
 HELD, CUSTOMER = "escrow/order/M1", "alice/customer/BDT"
 MIXED = {"pay": "mixed", "wallet_part": bdt("30.00")}
 
 
 @pytest.fixture
-def house(sqlite_template, tmp_path):
-    shutil.copyfile(sqlite_template, tmp_path / "khata.db")
-    with a_house(f"sqlite:///{tmp_path / 'khata.db'}") as opened:
+def house(tmp_path):
+    with a_house(sqlite_at(tmp_path / "khata.db")) as opened:
         opened.do(wallets.OpenWallet("alice", "BDT", "customer"))
         yield opened
         opened.is_sound()

@@ -15,7 +15,7 @@ from khata.domain.orders import status_of
 from tests.builders import bdt
 from tests.conftest import examples
 from tests.orderers import DAY, PHONE, TEA, a_house
-from tests.servers import fresh_database
+from tests.servers import fresh_database, sqlite_at
 
 AMOUNTS = st.sampled_from([None, "1.00", "55.00", "70.00", "110.00", "200.00"])
 STEPS = st.one_of(
@@ -46,9 +46,10 @@ def house(request, tmp_path_factory):
 @contextmanager
 def _url(request, tmp_path_factory):
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('orders') / 'khata.db'}"
+        yield sqlite_at(tmp_path_factory.mktemp("orders") / "khata.db")
     else:
-        with fresh_database(request.getfixturevalue("postgres_url")) as url:
+        template = request.getfixturevalue("postgres_template")
+        with fresh_database(request.getfixturevalue("postgres_url"), template) as url:
             yield url
 
 

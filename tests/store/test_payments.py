@@ -33,6 +33,7 @@ from tests.payers import (
     to_pay,
     work,
 )
+from tests.servers import sqlite_at
 
 UNKNOWN = Outcome("unknown", code="timeout")
 DECLINED = Outcome("failed", code="card_declined", message="No.")
@@ -73,7 +74,7 @@ def test_a_subject_is_registered_once(database_url):
 )
 def test_what_cannot_be_paid_is_not_registered(tmp_path, fields, code):
     """One clear error, nothing written."""
-    with a_shop(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_shop(sqlite_at(tmp_path / "khata.db")) as book:
         command = {"subject": ORDER, "owner": "alice", "amount": bdt("5.00"), **fields}
         assert refused(book, payments.RegisterPayable(**command)).code == code
         assert book.query(payments.payables).items == []
@@ -124,7 +125,7 @@ def test_a_wallet_without_the_money_pays_nothing(database_url):
 )
 def test_a_payment_that_cannot_be_begun_is_refused(tmp_path, fields, code):
     """One clear error, nothing written."""
-    with a_shop(f"sqlite:///{tmp_path / 'khata.db'}", alice="2000.00", bob="2000.00") as book:
+    with a_shop(sqlite_at(tmp_path / "khata.db"), alice="2000.00", bob="2000.00") as book:
         to_pay(book)
         given = {"subject": ORDER, "wallet": ALICE, "method": "wallet", **fields}
         assert refused(book, payments.Initiate(**given)).code == code
@@ -317,7 +318,7 @@ def test_money_that_comes_for_nothing_goes_back_by_itself(database_url, why):
 )
 def test_what_contradicts_the_record_changes_nothing(tmp_path, fields):
     """Another amount, currency or charge is a mismatch, never an update."""
-    with a_shop(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_shop(sqlite_at(tmp_path / "khata.db")) as book:
         to_pay(book)
         begun = pay(book)
         work(book, Teller({"status": "pending"}))
@@ -541,7 +542,7 @@ def test_a_story_runs_again_to_the_same_head(database_url, tmp_path):
         to_pay(book, "order/M2")
         from_wallet(book, "order/M2")
         assert discrepancies(book) == []
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             head = replay(book, copy)
             assert head.hash.hex() == book.verify().head
             assert discrepancies(copy) == []

@@ -71,6 +71,7 @@ from tests.payees import (
     the_account,
     work,
 )
+from tests.servers import sqlite_at
 
 FEE = POLICY | {"fee": {"BDT": "5.00"}}
 FULL = {"wallet/alice/personal/BDT": "1000.00"}
@@ -752,7 +753,7 @@ def test_a_batch_waits_while_payouts_are_paused(database_url):
 
 def test_a_thousand_lines_are_asked_for_at_once(tmp_path):
     """In one command, in a few seconds on the slowest machine."""
-    with a_house(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_house(sqlite_at(tmp_path / "khata.db")) as book:
         lines = [BatchLine(ALICE, bdt("10.00"), f"r{n}") for n in range(1000)]
         made = a_batch(book, *lines)
         assert len(book.query(payouts.batch, made.id).lines) == 1000
@@ -790,7 +791,7 @@ def test_the_journal_makes_the_same_payouts_again(database_url, tmp_path):
         book.bank.script("send", "declined", "timeout_but_done")
         a_batch(book, *(BatchLine(ALICE, bdt("20.00"), f"r{n}") for n in range(4)))
         work(book, seconds=3600)
-        with Khata.open(f"sqlite:///{tmp_path / 'again.db'}", migrate=True) as copy:
+        with Khata.open(sqlite_at(tmp_path / "again.db"), migrate=True) as copy:
             replay(book, copy)
             assert copy.query(payouts.payouts) == book.query(payouts.payouts)
             assert money_of(copy) == money_of(book)

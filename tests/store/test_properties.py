@@ -16,7 +16,7 @@ from khata.engine.accounts import Account, Posting
 from khata.engine.tables import table_of
 from tests.builders import Clock, a_book, bdt, discrepancies
 from tests.conftest import examples
-from tests.servers import fresh_database
+from tests.servers import fresh_database, sqlite_at
 
 NAMES = ("alice", "bob", "carol")
 ACCOUNTS, POSTINGS = table_of(Account), table_of(Posting)
@@ -174,7 +174,7 @@ def check(book, model):
 def fresh(database_url, tmp_path, numbers):
     """A database for each example: PostgreSQL copies one, SQLite makes a new file."""
     if database_url.startswith("sqlite"):
-        yield f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+        yield sqlite_at(tmp_path / f"{next(numbers)}.db")
     else:
         with fresh_database(database_url, template=database_url) as url:
             yield url

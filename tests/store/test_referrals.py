@@ -28,6 +28,7 @@ from tests.builders import (
     refused,
 )
 from tests.buyers import Qualify, a_shop, bonus_policy, referral
+from tests.servers import sqlite_at
 
 
 def refer(book, referrer="alice", referred="bob", **options):
@@ -291,7 +292,7 @@ def test_bonuses_above_the_limit_need_a_second_person(database_url):
 @pytest.mark.parametrize("evidence", ["", " ", "x" * 501, "a\x00b"])
 def test_evidence_is_asked_for(tmp_path, evidence):
     """Nothing is confirmed without it."""
-    with a_shop(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_shop(sqlite_at(tmp_path / "khata.db")) as book:
         assert refused(book, ConfirmKyc("alice", evidence)).code == "invalid_input"
         assert refused(book, ConfirmKyc("a/b", "File 7.")).code == "invalid_input"
         with pytest.raises(KhataError) as caught:

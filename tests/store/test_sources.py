@@ -6,6 +6,7 @@ from khata import Khata
 from khata.domain import khata, ledger, setup, wallets
 from khata.domain.setup.model import SOURCES
 from tests.builders import ALICE, Clock, a_book, bdt, discrepancies
+from tests.servers import sqlite_at
 
 ASKED_FOR = {
     "order", "delivery", "video_view", "video_order", "bid", "service", "c2c_sale", "squad",
@@ -20,7 +21,7 @@ OWN = ("quiz", "Quizzes", "income", "expense", "expense/quiz")
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """One book for all sources, with one of its own: each is moved in and out once."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('sources') / 'khata.db'}"
+    url = sqlite_at(tmp_path_factory.mktemp("sources") / "khata.db")
     with a_book(url, clock=Clock(), alice="100.00") as book:
         book.submit(setup.DefineSource(*OWN))
         yield book

@@ -22,6 +22,7 @@ from tests.builders import (
     owner,
     refused,
 )
+from tests.servers import sqlite_at
 
 EID = "squad-eid/squad/BDT"
 LINA, KARIM, MITU, ZAYED = owner("lina"), owner("karim"), owner("mitu"), owner("zayed")
@@ -43,7 +44,7 @@ def a_town(url, **more):
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
     """A town in which only refusals happen: an owner is called as a squad would be."""
-    with a_town(f"sqlite:///{tmp_path_factory.mktemp('town') / 'khata.db'}") as book:
+    with a_town(sqlite_at(tmp_path_factory.mktemp("town") / "khata.db")) as book:
         do(book, wallets.OpenWallet("squad-taken", "BDT"))
         yield book
 
@@ -51,7 +52,7 @@ def town(tmp_path_factory):
 @pytest.fixture(scope="module")
 def led(tmp_path_factory):
     """A town with a squad, in which only refusals happen."""
-    with a_town(f"sqlite:///{tmp_path_factory.mktemp('led') / 'khata.db'}") as book:
+    with a_town(sqlite_at(tmp_path_factory.mktemp("led") / "khata.db")) as book:
         a_squad(book, lina="50.00", karim="50.00")
         yield book
 
@@ -202,7 +203,7 @@ def test_no_squad_is_a_member(database_url):
 def test_a_squad_has_a_largest_size(tmp_path, monkeypatch):
     """Everyone is told of everything, so there is an end to it."""
     monkeypatch.setattr("khata.domain.squads.commands.MOST_MEMBERS", 2)
-    with a_town(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_town(sqlite_at(tmp_path / "khata.db")) as book:
         a_squad(book, "karim")
         error = refused(book, squads.AddMember("eid", "mitu"), actor=LINA)
         assert reason(error) == ("squad_refused", "full")
@@ -534,7 +535,7 @@ def test_a_squads_story_runs_again_to_the_same_head(database_url, tmp_path):
         do(book, squads.LeaveSquad("eid"), KARIM)
         do(book, squads.CloseSquad("eid", "done"), LINA)
         sound(book)
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             head = replay(book, copy)
             assert head.hash.hex() == book.verify().head
             assert copy.query(reading.head).seq == book.query(reading.head).seq

@@ -13,6 +13,7 @@ from khata.errors import KhataError
 from tests.builders import ADMIN, FINANCE, balance, bdt, owner, refused
 from tests.conftest import examples
 from tests.payers import Teller, work
+from tests.servers import sqlite_at
 from tests.store.test_squads import (
     EID,
     KARIM,
@@ -139,7 +140,7 @@ def test_what_cannot_be_is_refused(shop, command, who, told):
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     """A squad in which only refusals happen."""
-    with a_town(f"sqlite:///{tmp_path_factory.mktemp('shop') / 'khata.db'}") as book:
+    with a_town(sqlite_at(tmp_path_factory.mktemp("shop") / "khata.db")) as book:
         a_squad(book, lina="50.00", karim="50.00")
         do(book, wallets.OpenWallet("karim", "USD"))
         yield book

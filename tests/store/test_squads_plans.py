@@ -7,6 +7,7 @@ import pytest
 
 from khata.domain import squads
 from tests.builders import bdt
+from tests.servers import fresh_database, sqlite_at
 from tests.store.test_queries_plans import plans_of
 from tests.store.test_squads import LINA, SHOP, a_squad, a_town, do
 
@@ -33,13 +34,12 @@ ASKS = {
 def book(request, tmp_path_factory):
     """A town with several squads, one of which buys."""
     if request.param == "postgres":
-        # imported here, so that SQLite alone needs no server
-        from tests.servers import fresh_database  # noqa: PLC0415
-
-        with fresh_database(request.getfixturevalue("postgres_url")) as url, full(url) as made:
+        server = request.getfixturevalue("postgres_url")
+        template = request.getfixturevalue("postgres_template")
+        with fresh_database(server, template) as url, full(url) as made:
             yield made
     else:
-        with full(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'khata.db'}") as made:
+        with full(sqlite_at(tmp_path_factory.mktemp("plans") / "khata.db")) as made:
             yield made
 
 

@@ -5,16 +5,19 @@ import sqlite3
 import khata.app  # noqa: F401 - every record class there is
 from khata.engine.records import Record, spec
 from khata.engine.sqlite import SqliteStore
+from tests.servers import sqlite_at
 
 WHAT = {str: "x", int: 7, bytes: b"x", bool: True}
 
 
-def test_sqlite_looks_rows_up_by_their_whole_key(sqlite_template):
+def test_sqlite_looks_rows_up_by_their_whole_key(tmp_path):
     """No class of rows with a key of several columns is loaded by walking over a book."""
     sent = []
-    store = SqliteStore(str(sqlite_template), 1)
+    path = tmp_path / "khata.db"
+    sqlite_at(path)
+    store = SqliteStore(str(path), 1)
     store._db.set_trace_callback(sent.append)
-    plans = sqlite3.connect(sqlite_template)
+    plans = sqlite3.connect(path)
     looked = 0
     for cls in Record.__subclasses__():
         shape = spec(cls)

@@ -27,6 +27,7 @@ from tests.builders import (
     state,
 )
 from tests.conftest import examples
+from tests.servers import sqlite_at
 from tests.store.test_queries_plans import plans_of
 
 XP = "alice/xp/XP"
@@ -126,14 +127,14 @@ def test_a_book_says_what_events_are_worth(database_url):
 )
 def test_what_makes_no_sense_is_refused(tmp_path, who, event, reference):
     """One clear error, nothing written: no unit, no wallet, no line."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         assert refused(book, RecordEvent(who, event, reference)).code == "invalid_input"
         assert book.query(wallets.wallets).items == []
 
 
 def test_rules_that_make_no_sense_are_refused(tmp_path):
     """By the command that sets them; and they are not set past it."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         for events in (
             {"Big": Worth()},
             {"delivered": Worth(xp=-1)},
@@ -146,7 +147,7 @@ def test_rules_that_make_no_sense_are_refused(tmp_path):
 
 def test_who_may_ask(tmp_path):
     """Services and admins tell of deeds; only admins say what they are worth."""
-    with a_book(f"sqlite:///{tmp_path / 'khata.db'}") as book:
+    with a_book(sqlite_at(tmp_path / "khata.db")) as book:
         for who in (owner("alice"), SUPPORT, FINANCE):
             error = refused(book, RecordEvent("alice", "delivered", "M1"), actor=who)
             assert error.code == "role_required"
@@ -273,7 +274,7 @@ def test_a_story_runs_again_to_the_same_head(database_url, tmp_path):
             happened(book, event)
         book.submit(SetRules({"delivered": Worth(xp=3)}))
         happened(book, "delivered")
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             assert replay(book, copy).hash.hex() == book.verify().head
             assert score(copy) == score(book)
             assert discrepancies(copy) == []

@@ -1,12 +1,10 @@
 """The verifier: a sound book is found sound, and whatever is touched is named."""
 
 import itertools
-import random
 import sqlite3
 import threading
 
 import pytest
-import sqlalchemy as sa
 
 from khata import Khata, KhataError, Money
 from khata.domain.holds import CaptureHold, PlaceHold
@@ -18,10 +16,7 @@ from khata.engine.database import Database
 from khata.engine.tables import METADATA
 from khata.engine.verify import findings, verify
 from khata.errors import BookCorrupted
-from khata.testing import VirtualClock
-from tests.everything import OWN, VAULT, everything
-from tests.servers import fresh_database
-from tests.store.histories import Hands, play, seeded_moves
+from tests.servers import fresh_database, sqlite_at
 
 ALICE, BOB = 4097, 2 * 4096 + 1
 _numbers = itertools.count()
@@ -31,9 +26,10 @@ _numbers = itertools.count()
 def url(request, tmp_path_factory):
     """One database for all books of this file, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('verify') / 'khata.db'}"
+        yield sqlite_at(tmp_path_factory.mktemp("verify") / "khata.db")
     else:
-        with fresh_database(request.getfixturevalue("postgres_url")) as found:
+        template = request.getfixturevalue("postgres_template")
+        with fresh_database(request.getfixturevalue("postgres_url"), template) as found:
             yield found
 
 
@@ -333,72 +329,6 @@ def test_time_that_goes_back_is_told(url):
         assert ("time", "journal seq=4 at") in said(book)
 
 
-def other(value, column):
-    """Some other value that the column can hold."""
-    if isinstance(column.type, sa.LargeBinary):
-        return bytes([value[0] ^ 1]) + value[1:]
-    if isinstance(column.type, sa.Boolean):
-        return not value
-    if isinstance(column.type, sa.Text):
-        return "[]" if value is None else value + "x"
-    return 1 if value is None else value + 1_000_000
-
-
-def cells(book):
-    """One row of every table, column by column: (table, column, key, value)."""
-    for name, target in METADATA.tables.items():
-        book_id = target.c["id" if name == "books" else "book_id"]
-        with book.database.reading() as connection:
-            row = connection.execute(target.select().where(book_id == book.book_id)).first()
-        for column in target.c if row else ():
-            key = {part.name: getattr(row, part.name) for part in target.primary_key}
-            yield target, column, key, getattr(row, column.name)
-
-
-UNGUARDED = {
-    "books": {"id", "name", "created_at", "mark"},
-}
-"""Columns that are no part of a book's content."""
-BESIDE = {"consumers", "webhook_deliveries"}
-"""Tables of bookkeeping that is no part of any book."""
-
-
-def changed(book, target, column, key, value):
-    """Write one cell of the row with this key."""
-    where = [target.c[name] == part for name, part in key.items()]
-    with book.database.changing() as connection:
-        connection.execute(target.update().where(*where).values({column.name: value}))
-
-
-def test_no_cell_of_any_table_can_be_touched_unnoticed(url, seed, soak):
-    """Every column of every table, one after the other: noticed, and without a flood of words.
-
-    A seeded share of them; in the long run each.
-    """
-    unnoticed, floods, clock = [], [], Hands()
-    chance, share = random.Random(seed), 1 if soak else 4 if url.startswith("sqlite") else 12
-    name = f"book-{next(_numbers)}"
-    with Khata.open(url, name, migrate=True, clock=clock) as book:
-        play(book, clock, seeded_moves(5, 120))
-    clock = VirtualClock()
-    with Khata.open(url, name, clock=clock, vault=VAULT, sagas=[OWN]) as book:
-        everything(book, clock)
-        assert {target.name for target, *_ in cells(book)} == set(METADATA.tables) - BESIDE
-        for target, column, key, value in list(cells(book)):
-            if column.name in UNGUARDED.get(target.name, {"book_id"}) or chance.randrange(share):
-                continue
-            wrong = other(value, column)
-            changed(book, target, column, key, wrong)
-            found = said(book)
-            moved = {**key, column.name: wrong} if column.name in key else key
-            changed(book, target, column, moved, value)
-            if not found:
-                unnoticed.append((target.name, column.name))
-            if len(found) > 12:
-                floods.append((target.name, column.name, len(found)))
-        assert (unnoticed, floods, said(book)) == ([], [], [])
-
-
 def test_verifying_does_not_mind_work_going_on(url):
     """Each run sees one moment of the book, while a writer goes on."""
     stop = threading.Event()
@@ -419,7 +349,7 @@ def test_verifying_does_not_mind_work_going_on(url):
 def test_bytes_that_are_no_text_any_more_are_named(tmp_path):
     """A flipped bit in the file itself: the column is named, and what it said."""
     path = tmp_path / "khata.db"
-    with a_book(f"sqlite:///{path}"):
+    with a_book(sqlite_at(path)):
         pass
     with sqlite3.connect(path) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -434,7 +364,7 @@ def test_bytes_that_are_no_text_any_more_are_named(tmp_path):
 def test_a_file_that_is_no_database_is_told(tmp_path):
     """What SQLite cannot read at all is not reported as a list of rows."""
     path = tmp_path / "khata.db"
-    with a_book(f"sqlite:///{path}") as book:
+    with a_book(sqlite_at(path)) as book:
         with sqlite3.connect(path) as raw:
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         raw.close()

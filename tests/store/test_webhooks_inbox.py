@@ -26,6 +26,7 @@ from tests.hooks import (
     work,
 )
 from tests.payers import a_shop, pay, payment, to_pay
+from tests.servers import sqlite_at
 
 
 def begun(book):
@@ -130,7 +131,7 @@ def told_in(book, order, name):
 def test_every_order_ends_the_same(tmp_path, order):
     """A refund before its payment waits for it; each event twice makes no difference."""
     clock = Clock()
-    with a_shop(f"sqlite:///{tmp_path / 'khata.db'}", clock=clock, alice="0") as book:
+    with a_shop(sqlite_at(tmp_path / "khata.db"), clock=clock, alice="0") as book:
         name = begun(book)
         told_in(book, order, name)
         told_in(book, order, name)
@@ -270,7 +271,7 @@ def test_a_book_with_an_inbox_replays(database_url, tmp_path):
         told_in(book, ["refunded", "pending", "paid", "failed"], name)
         book.submit(webhooks.Reject("sandbox", "invalid_signature", "203.0.113.7"), actor=WORKER)
         assert discrepancies(book) == []
-        with Khata.open(f"sqlite:///{tmp_path / 'copy.db'}") as copy:
+        with Khata.open(sqlite_at(tmp_path / "copy.db")) as copy:
             replay(book, copy)
             assert statuses(copy) == statuses(book)
             assert copy.query(payments.payment, name).status == "partially_refunded"
