@@ -19,7 +19,7 @@ SOAK = os.environ.get("KHATA_SOAK") == "1"
 SEED = int(os.environ.get("KHATA_SEED") or (random.SystemRandom().getrandbits(32) if SOAK else 1))
 # The suite runs in several processes, of which each would draw its own.
 os.environ["KHATA_SEED"] = str(SEED)
-_LONGER = 160 if SOAK else 1
+_LONGER = 240 if SOAK else 1
 """How many times as many cases the long run draws."""
 
 # No deadline: on a busy machine it would measure the neighbours. No database of examples: what a
@@ -34,7 +34,7 @@ _ALIKE = {
         HealthCheck.data_too_large,
     ],
 }
-settings.register_profile("khata", max_examples=30 * _LONGER, **_ALIKE)
+settings.register_profile("khata", max_examples=20 * _LONGER, **_ALIKE)
 settings.load_profile("khata")
 
 
