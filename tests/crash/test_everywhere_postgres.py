@@ -9,7 +9,7 @@ from tests.crash import stories
 from tests.crash.theatre import play_everywhere
 from tests.servers import fresh_database
 
-MOST = 3
+MOST = 2
 
 
 @pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: story.__name__)
