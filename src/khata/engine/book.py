@@ -132,22 +132,16 @@ class Book:
     def find(self, cls: type[R], **where: Any) -> list[R]:
         """All rows whose one declared column has this value, in the order of their keys."""
         ((column, value),) = where.items()
-        return self.with_value(cls, column, value)
-
-    def with_value(self, cls: type[R], column: str, value: Any) -> list[R]:
-        """As `find`, a little quicker: for what every movement of money asks."""
-        question = (cls, column, value)
-        known = self._cache.answers.get(question)
+        known = self._cache.answers.get((cls, column, value))
         if known is None:
-            raise Missing(questions=[question])
-        placed = self._placed.get(question) if self._placed else None
-        if placed is None:
-            if not known:
-                return []
-            if len(known) == 1:
-                (key,) = known
-                row = self._rows.get((cls, key)) or self._cache.rows[cls, key]
-                return [row] if getattr(row, column) == value else []  # type: ignore[list-item]
+            raise Missing(questions=[(cls, column, value)])
+        if not known and not self._placed:
+            return []
+        placed = self._placed.get((cls, column, value))
+        if placed is None and len(known) == 1:
+            (key,) = known
+            row = self._rows.get((cls, key)) or self._cache.rows[cls, key]
+            return [row] if getattr(row, column) == value else []  # type: ignore[list-item]
         keys = known.union(placed or ())
         rows = [self.peek(cls, key) for key in sorted(keys)]
         return [row for row in rows if row is not None and getattr(row, column) == value]
@@ -326,20 +320,17 @@ class Book:
         seq, first, entry = self.seq, self._leg, len(self._entries)
         postings = self.facts.setdefault("postings", [])
         accounts: list[Account] = []
-        going: list[Leg] = []
         sums: dict[str, int] = {}
         for leg, (account_id, amount) in enumerate(legs, first):
             account = self._move(self.account(account_id), amount)
             accounts.append(account)
             sums[account.unit] = sums.get(account.unit, 0) + amount
-            came = amount * SIDE[account.kind] > 0
             line = category = None
             if lines is not None and account.owner is not None:
+                came = amount * SIDE[account.kind] > 0
                 line = lines.came if came is not lines.mirrored else lines.went
                 category = lines.category
             postings.append((account_id, seq, leg, entry, amount, account.balance, line, category))
-            if not came and (account.floor is not None or account.limits):
-                going.append((account_id, amount))
         self._leg = first + len(accounts)
         if len(accounts) < 2 or any(sums.values()):  # noqa: PLR2004 - double entry
             raise Unbalanced(
@@ -347,8 +338,9 @@ class Book:
                 expected=0,
                 got={unit: total for unit, total in sums.items() if total},
             )
-        for account_id, amount in going:  # as each stands after all legs
-            self._check(account_id, amount, overdraw=overdraw, metered=metered)
+        for account, (_, amount) in zip(accounts, legs, strict=True):
+            if amount * SIDE[account.kind] < 0:
+                self._check(account.id, amount, overdraw=overdraw, metered=metered)
         row: Row = (
             seq,
             entry,
@@ -423,7 +415,7 @@ class Book:
         """Put every row of the overlay in the cache, and note in the batch how to write it."""
         cache, changed = self._cache, self._changed
         for address, row in self._rows.items():
-            if address in changed:
+            if changed and address in changed:
                 if cache.rows.get(address) is None:
                     batch.new[address] = None
                 elif changed[address]:

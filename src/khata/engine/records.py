@@ -27,9 +27,6 @@ Row = tuple[Any, ...]
 """The columns of a record, in the order of its fields, as the database takes them."""
 
 
-_json: Final = msgspec.json.Encoder().encode
-
-
 class Table(msgspec.Struct, frozen=True):
     """How a record is stored. Column names only; types come from the record's fields.
 
@@ -98,7 +95,7 @@ class Spec:
     def digest(self, row: Row) -> str:
         """The digest of a row's stable columns, as the journal keeps it: 32 hex digits."""
         stable = row if self._all_stable else [row[at] for at in self._stable_at]
-        return hashlib.sha256(_json(stable)).hexdigest()[:32]
+        return hashlib.sha256(msgspec.json.encode(stable)).hexdigest()[:32]
 
     def key_in(self, row: Row) -> Key:
         """The key within a row of all columns."""
@@ -146,7 +143,7 @@ def _encoder(columns: tuple[Column, ...]) -> Callable[[Any], Row]:
         values = list(plain(record))
         for at in nested:
             if values[at] is not None:
-                values[at] = _json(values[at]).decode()
+                values[at] = msgspec.json.encode(values[at]).decode()
         return tuple(values)
 
     return encode

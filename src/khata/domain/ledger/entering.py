@@ -75,7 +75,7 @@ def _code_of(name: str) -> str:
 
 
 def _by_code(book: Book, code: str, unit: str | None) -> Account | None:
-    accounts = book.with_value(Account, "code", code)
+    accounts = book.find(Account, code=code)
     if len(accounts) == 1:
         return accounts[0]
     if accounts:
@@ -94,7 +94,7 @@ def house_account(book: Book, code: str, unit: str) -> Account:
 
     Errors: `Invalid` for a code whose first word is not one of `ROOTS`, or a wallet's.
     """
-    for account in book.with_value(Account, "code", code):
+    for account in book.find(Account, code=code):
         if account.unit == unit and account.owner is None:
             return account
     return open_account(book, code, unit, floor=0 if code.partition("/")[0] in FLOORED else None)
