@@ -13,11 +13,10 @@ from khata.domain.escrow.holding import Terms
 from khata.domain.escrow.model import Escrow, EscrowState, Leg, On, Policy
 from khata.domain.escrow.refunding import Back, Frozen
 from khata.domain.escrow.refunding import refund as give_back
-from khata.domain.holds import CaptureHold, collect
+from khata.domain.holds import active_hold, capture
 from khata.domain.ledger import (
     ROOTS,
     check_four_eyes,
-    check_owner,
     check_reason,
     enter,
     house_account,
@@ -35,8 +34,6 @@ from khata.engine.sagas import wake
 from khata.errors import (
     AlreadyExists,
     CurrencyMismatch,
-    HoldNotActive,
-    HoldNotFound,
     Invalid,
     InvalidTransition,
 )
@@ -184,14 +181,7 @@ def _payer(book: Book, command: FundEscrow) -> tuple[Account, int]:
         if command.amount is None:
             raise Invalid("Say how much goes into escrow.", expected="amount", got=None)
         return account, minor_of(book, account, command.amount)
-    hold = book.peek(Hold, command.hold)
-    if hold is None:
-        raise HoldNotFound(f"No hold {(command.hold or '')[:60]!r}.", got=command.hold)
-    account = book.account(hold.account_id)
-    hold = book.get(Hold, hold.id)
-    if hold.status != "active":
-        raise HoldNotActive(f"{hold.id} is {hold.status}.", expected="active", got=hold.status)
-    check_owner(book, account)
+    hold, account = active_hold(book, command.hold or "")
     if command.amount is None:
         return account, hold.remaining
     return account, minor_of(book, account, command.amount)
@@ -200,7 +190,7 @@ def _payer(book: Book, command: FundEscrow) -> tuple[Account, int]:
 def _pay_in(book: Book, command: FundEscrow, payer: Account, escrow: Account, minor: int) -> str:
     if command.hold is not None:
         hold = book.get(Hold, command.hold)
-        return collect(book, hold, minor, CaptureHold(hold.id, to=escrow.code))[1]
+        return capture(book, hold, minor, escrow.code)[1]
     moved = enter(
         book,
         ((payer.id, minor), (escrow.id, -minor)),

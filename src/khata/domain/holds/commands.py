@@ -146,7 +146,7 @@ def place_hold(book: Book, command: PlaceHold) -> HoldState:
 @VERBS.handles(RaiseHold, roles=("owner", "admin", "finance", "service"))
 def raise_hold(book: Book, command: RaiseHold) -> HoldState:
     """Errors: as `place_hold`; `HoldNotFound`, `HoldNotActive`."""
-    hold, account = _active(book, command.hold)
+    hold, account = active_hold(book, command.hold)
     limits.check_status(account)
     minor = minor_of(book, account, command.by)
     account = _set_aside(book, account, minor)
@@ -201,18 +201,35 @@ def capture_hold(book: Book, command: CaptureHold) -> HoldState:
     """Errors: `HoldNotFound`, `HoldNotActive`, `HoldExceeded`, `CurrencyMismatch`, `Invalid`,
     `AccountFrozen`.
     """
-    hold, account = _active(book, command.hold)
+    hold, account = active_hold(book, command.hold)
     minor = hold.remaining
     if command.amount is not None:
         minor = minor_of(book, account, command.amount)
     check_four_eyes(book, account, minor)
-    hold, entry = collect(book, hold, minor, command)
-    return state_of(hold, book.account(account.id), entry)
+    hold, entry = capture(
+        book,
+        hold,
+        minor,
+        command.to,
+        final=command.final,
+        note=command.note,
+        metadata=command.metadata,
+    )
+    return state_of(hold, account, entry)
 
 
-def collect(book: Book, hold: Hold, minor: int, how: CaptureHold) -> tuple[Hold, str]:
-    """Capture `minor` of an active hold, from a handler that may: the hold after it, and the id of
-    the entry.
+def capture(
+    book: Book,
+    hold: Hold,
+    minor: int,
+    to: str | None,
+    *,
+    final: bool = False,
+    note: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> tuple[Hold, str]:
+    """Capture `minor` of an active hold, as `CaptureHold` does, from a handler that has looked at
+    both: the hold after it, and the id of the entry.
 
     Errors: `HoldExceeded`, `SameAccount`, `AccountFrozen`, those of the account that receives.
     """
@@ -225,8 +242,8 @@ def collect(book: Book, hold: Hold, minor: int, how: CaptureHold) -> tuple[Hold,
             currency=account.unit,
         )
     source = source_of(book, hold.source)
-    hold = _take(book, hold, minor, closing=minor == hold.remaining or how.final)
-    payee = other_side(book, how.to or source.against, account.unit)
+    hold = _take(book, hold, minor, closing=minor == hold.remaining or final)
+    payee = other_side(book, to or source.against, account.unit)
     if payee.id == account.id:
         raise SameAccount("Money cannot move from a wallet to itself.", wallet=account.code)
     entry = entered(
@@ -235,8 +252,8 @@ def collect(book: Book, hold: Hold, minor: int, how: CaptureHold) -> tuple[Hold,
         type="capture",
         source=source,
         reference=hold.reference,
-        note=how.note,
-        metadata=how.metadata,
+        note=note,
+        metadata=metadata,
     )
     return hold, entry
 
@@ -262,7 +279,7 @@ def _take(book: Book, hold: Hold, minor: int, *, closing: bool) -> Hold:
 def void_hold(book: Book, command: VoidHold) -> HoldState:
     """Errors: `HoldNotFound`, `HoldNotActive`, `Invalid`."""
     check_reason(command.reason)
-    hold, _ = _active(book, command.hold)
+    hold, _ = active_hold(book, command.hold)
     return _void(book, hold)
 
 
@@ -297,7 +314,7 @@ def capture_group(book: Book, command: CaptureGroup) -> list[HoldState]:
 
 
 def _emptied(book: Book, hold: Hold, to: str | None) -> HoldState:
-    hold, entry = collect(book, hold, hold.remaining, CaptureHold(hold.id, to=to))
+    hold, entry = capture(book, hold, hold.remaining, to)
     return state_of(hold, book.account(hold.account_id), entry)
 
 
@@ -324,7 +341,11 @@ def _group(book: Book, name: str) -> list[Hold]:
     return fresh
 
 
-def _active(book: Book, name: str) -> tuple[Hold, Account]:
+def active_hold(book: Book, name: str) -> tuple[Hold, Account]:
+    """A hold that can be captured, and its account, which the actor may act on.
+
+    Errors: `HoldNotFound`, `HoldNotActive`; `NotYours` for owners.
+    """
     hold, owner = book.peek(Hold, name), book.actor.owner
     if hold is None and owner is not None:
         raise NotYours("This is not yours, or does not exist.", expected=owner)
