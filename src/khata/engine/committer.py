@@ -20,7 +20,7 @@ from khata.engine.guessing import Guesses
 from khata.engine.job import Job
 from khata.engine.journal import Head, Receipt
 from khata.engine.records import Record, Row, spec
-from khata.engine.store import Clash, Known, Packed, Store, Writes
+from khata.engine.store import Clash, Known, Packed, Store, Writes, started_after
 from khata.errors import BatchSkipped, BookCorrupted, KhataError, Refused
 
 _ROUNDS: Final = 8
@@ -221,14 +221,14 @@ class Committer:
 
     def stage(self, decided: Decided) -> None:
         """Write what was decided, but for the commit; nothing is in the air. Errors: as `flush`."""
-        store, batch = self._connected(), decided.batch
+        batch = decided.batch
         if batch.empty:
             return
-        if store.begin() != batch.start:
-            store.rollback()
+        started = time.perf_counter()
+        if not started_after(self._connected(), batch.start, decided.packed):
             raise Moved
-        store.write(decided.packed)
         self._staged = decided
+        self._tally.write_seconds += time.perf_counter() - started
 
     def flush(self, decided: Decided) -> None:
         """Write what was decided, if the book is still where it was thought to be.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from khata.engine.journal import Head
 from khata.engine.records import Key, Record, Row, Spec, spec, spec_named
-from khata.engine.store import Clash, Known, Packed, Writes
+from khata.engine.store import Clash, Known, Packed, Writes, started_after
 from khata.errors import BookCorrupted, BookNotFound, DatabaseUnavailable, StorageFull
 
 BUSY_SECONDS: Final = 30.0
@@ -175,12 +175,10 @@ class SqliteStore:
 
     def write_after(self, head: Head, packed: Packed) -> bool:
         """As the port says."""
-        if self.begin() != head:
-            self.rollback()
-            return False
-        self.write(packed)
-        self.commit()
-        return True
+        started = started_after(self, head, packed)
+        if started:
+            self.commit()
+        return started
 
     def commit(self) -> None:
         """As the port says."""

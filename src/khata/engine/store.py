@@ -98,3 +98,15 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give the connection up; never raises."""
+
+
+def started_after(store: Store, head: Head, packed: Packed) -> bool:
+    """Of what `Store.write_after` does all but the commit, statement by statement.
+
+    False, with nothing written, when the book does not stand at `head`. Errors: `Clash`.
+    """
+    if store.begin() != head:
+        store.rollback()
+        return False
+    store.write(packed)
+    return True

@@ -43,6 +43,7 @@ _SHARE: Final = 2
 """A batch takes one in so many of those who wait for an answer: the others are the next batch,
 decided while this one is on its way. All at once, and all would be idle together."""
 _LEAST: Final = 32
+"""So few are not shared out."""
 _LOOK: Final = "look"
 """Put in the queue when a batch failed in the air, so that an idle writer hears of it."""
 
