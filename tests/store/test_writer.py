@@ -16,6 +16,7 @@ from khata.engine import reading
 from khata.engine.accounts import Account
 from khata.engine.command import Command, Verbs
 from khata.engine.committer import Limits
+from khata.engine.holds import Hold
 from khata.engine.job import Job, Ticket
 from khata.engine.writer import Writer
 from khata.errors import (
@@ -63,7 +64,8 @@ def test_who_waits_together_is_committed_together(database_url):
         before = book.writer.tally.batches
         answers = send(book, clock, [(PAY,)] * 300)
         assert all(isinstance(answer, Receipt) for answer in answers)
-        assert book.writer.tally.batches - before <= 4
+        # each takes half of those who wait, and of few all
+        assert book.writer.tally.batches - before <= 10
         assert (balance(book), balance(book, BOB)) == ("200.00", "300.00")
 
 
@@ -251,6 +253,80 @@ def test_a_faulty_handler_breaks_its_own_command_only(database_url, how):
         if how != "too big for a column":  # that shows only in the database
             assert book.query(reading.refusals).items[0].code == "broken"
         assert discrepancies(book) == []
+
+
+# ── what commands read ───────────────────────────────────────────────────────────────
+
+READING = Verbs()
+
+
+class Read(Command, frozen=True, tag="test.read"):
+    """Ask for a wallet and a hold."""
+
+    wallet: str
+    hold: str
+
+
+def wanted(command):
+    """What it asks for."""
+    return [(Hold, command.hold)], [(Account, "code", f"wallet/{command.wallet}")]
+
+
+@READING.handles(Read, roles=("admin",), reads=wanted)
+def read(book, command: Read) -> int:
+    """How many of them are there."""
+    TRIED.append(command.wallet)
+    found = book.find(Account, code=f"wallet/{command.wallet}")
+    return len(found) + (book.peek(Hold, command.hold) is not None)
+
+
+TRIED = []
+
+
+class Counting:
+    """A store that notes what it was asked for."""
+
+    def __init__(self, inner, asked):
+        self._inner = inner
+        self._asked = asked
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def load(self, cls, keys):
+        """Rows by their keys."""
+        self._asked.append((cls, len(keys)))
+        return self._inner.load(cls, keys)
+
+    def find(self, cls, column, values):
+        """Rows by a column."""
+        self._asked.append((cls, len(values)))
+        return self._inner.find(cls, column, values)
+
+
+def test_what_a_batch_says_that_it_reads_is_asked_for_once(database_url):
+    """One question for each table, and every command is decided at its first try."""
+    verbs = Verbs(VERBS, READING)
+    names = [f"user{n}/personal/BDT" for n in range(40)]
+    with a_book(database_url, **{f"user{n}": "0" for n in range(0, 40, 2)}) as book:
+        asked = []
+        writer = Writer(
+            verbs, lambda: Counting(book.database.store(book.book_id), asked), book.clock
+        )
+        for turn in ("first", "again"):
+            TRIED.clear()
+            commands = [Read(name, f"hld_{n:04d}") for n, name in enumerate(names)]
+            jobs = [
+                Job(verbs.of(command), command, f"{turn}-{n}", SYSTEM)
+                for n, command in enumerate(commands)
+            ]
+            ticket = Ticket(jobs)
+            writer.put(ticket)
+            ticket.wait(20)
+            assert [job.outcome.result for job in jobs] == [1, 0] * 20
+            assert names == TRIED
+            assert sorted(asked, key=str) == [(Account, 40), (Hold, 40)]
+        writer.close()
 
 
 BAD_LINES = {

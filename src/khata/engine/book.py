@@ -155,13 +155,9 @@ class Book:
 
         `rows`: (class, key), for states. `answers`: (class, column, value).
         """
-        cache = self._cache
-        absent = [
-            row for row in rows if row not in self._rows and cache.rows.get(row, ABSENT) is ABSENT
-        ]
-        unanswered = [question for question in answers if question not in cache.answers]
-        if absent or unanswered:
-            raise Missing(absent, unanswered)
+        missing = self._cache.lacks((row for row in rows if row not in self._rows), answers)
+        if missing is not None:
+            raise missing
 
     def find_one(self, cls: type[R], **where: Any) -> R | None:
         """The one row whose unique column has this value, or None."""

@@ -6,7 +6,7 @@ that is neither is *missing*: the signal `Missing` asks the writer to load it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from khata.engine.records import Key, Record, Row, spec
@@ -54,6 +54,13 @@ class Cache:
         self.answers.clear()
         self.end_batch()
         self.end_batch()
+
+    def lacks(self, rows: Iterable[Address], questions: Iterable[Question]) -> Missing | None:
+        """What of these is not in memory; None when all of it is."""
+        known, answers = self.rows, self.answers
+        absent = [row for row in rows if known.get(row, ABSENT) is ABSENT]
+        unanswered = [question for question in questions if question not in answers]
+        return Missing(absent, unanswered) if absent or unanswered else None
 
     def put(self, address: Address, row: Record) -> None:
         """A row as a command left it; the answers that it belongs to follow."""

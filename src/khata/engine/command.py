@@ -16,10 +16,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from khata.base.actor import Actor
+from khata.engine.cache import Address, Question
 from khata.errors import Invalid, RoleRequired, UnknownCommand
 
 C = TypeVar("C", bound="Command")
 Handler = Callable[[Any, Any], Any]
+Reads = Callable[[Any], tuple[Iterable[Address], Iterable[Question]]]
+"""Which rows and answers a command will ask for, as far as itself tells."""
 _WITHIN: Final = ("worker", "system")
 """Names of actors that no key and no token can have."""
 
@@ -31,7 +34,8 @@ class Command(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fiel
 class Verb:
     """A command class with its handler, the roles that may ask, and the type of its result.
 
-    `internal`: only for Khata's own workers; no door offers it.
+    `internal`: only for Khata's own workers; no door offers it. `reads`: what of it is not in
+    memory is loaded for all commands of a batch at once, before the first of them is decided.
     """
 
     def __init__(
@@ -41,8 +45,10 @@ class Verb:
         roles: tuple[str, ...],
         *,
         internal: bool = False,
+        reads: Reads | None = None,
     ) -> None:
         self.internal: Final = internal
+        self.reads: Final = reads
         self.command: Final = command
         self.kind: Final = str(command.__struct_config__.tag)
         self.handler: Final = handler
@@ -91,12 +97,17 @@ class Verbs:
         self._by_kind[verb.kind] = verb
 
     def handles(
-        self, command: type[C], *, roles: Iterable[str], internal: bool = False
+        self,
+        command: type[C],
+        *,
+        roles: Iterable[str],
+        internal: bool = False,
+        reads: Reads | None = None,
     ) -> Callable[[Callable[[Any, C], Any]], Callable[[Any, C], Any]]:
         """Register the decorated function as the handler of `command`."""
 
         def register(handler: Callable[[Any, C], Any]) -> Callable[[Any, C], Any]:
-            self._add(Verb(command, handler, tuple(roles), internal=internal))
+            self._add(Verb(command, handler, tuple(roles), internal=internal, reads=reads))
             return handler
 
         return register

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from khata.base.clock import Clock
-from khata.engine.cache import Address, Cache, Missing, row_of
+from khata.engine.cache import Address, Cache, Missing, Question, row_of
 from khata.engine.command import Verbs
 from khata.engine.decide import Batch, decide, decide_group, probe
 from khata.engine.guessing import Guesses
@@ -319,6 +319,7 @@ class Committer:
     # ── deciding and loading ─────────────────────────────────────────────────────────
 
     def _decide(self, store: Store, batch: Batch, units: list[list[Job]]) -> None:
+        self._foretold(store, units)
         at, rounds = 0, 0
         while at < len(units):
             unit = units[at]
@@ -335,6 +336,19 @@ class Committer:
                 self._foresee(store, batch, signal, unit, self._guesses.likely(jobs))
             else:
                 at += 1
+
+    def _foretold(self, store: Store, units: list[list[Job]]) -> None:
+        """Load what commands say themselves that they will ask for."""
+        rows: list[Address] = []
+        questions: list[Question] = []
+        for job in (job for unit in units for job in unit):
+            if job.verb.reads is not None:
+                wanted, asked = job.verb.reads(job.command)
+                rows += wanted
+                questions += asked
+        missing = self._cache.lacks(rows, questions)
+        if missing is not None:
+            self._load(store, [missing])
 
     def _foresee(
         self, store: Store, batch: Batch, signal: Missing, unit: list[Job], ahead: Iterable[Job]

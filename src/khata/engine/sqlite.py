@@ -255,7 +255,7 @@ def _load(cls: type[Record], book: int, rows: int) -> str:
 @lru_cache(maxsize=_STATEMENTS)
 def _insert(table: str, book: int, rows: int, columns: int, key: int) -> str:
     return (
-        f"INSERT INTO {table} SELECT {book}, * FROM (VALUES {_holes(rows, columns)})"  # noqa: S608 - holes only
+        f"INSERT OR ROLLBACK INTO {table} SELECT {book}, * FROM (VALUES {_holes(rows, columns)})"  # noqa: S608 - holes only
         f" WHERE column{key + 1} IS NOT NULL"
     )
 
@@ -269,7 +269,7 @@ def _update(cls: type[Record], sort: str, book: int, rows: int) -> str:
     where = " AND ".join(f't."{name}" = {at[name]}' for name in keys)
     holes = _holes(rows, len(names))
     return (
-        f"UPDATE {cls.TABLE.name} AS t SET {changes} FROM (VALUES {holes}) AS v"  # noqa: S608 - names come from record classes
+        f"UPDATE OR ROLLBACK {cls.TABLE.name} AS t SET {changes} FROM (VALUES {holes}) AS v"  # noqa: S608 - names come from record classes
         f" WHERE t.book_id = {book} AND {where}"
     )
 

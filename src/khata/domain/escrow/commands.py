@@ -15,9 +15,9 @@ from khata.domain.escrow.refunding import Back, Frozen
 from khata.domain.escrow.refunding import refund as give_back
 from khata.domain.holds import active_hold, capture
 from khata.domain.ledger import (
-    ROOTS,
     check_four_eyes,
     check_reason,
+    code_of,
     enter,
     house_account,
     minor_of,
@@ -27,9 +27,9 @@ from khata.domain.payments import Payable, check_free, taken_by
 from khata.domain.setup import exponent_of, source_of
 from khata.engine.accounts import Account
 from khata.engine.book import Book
+from khata.engine.cache import Address, Question
 from khata.engine.command import Command, Verbs
 from khata.engine.holds import Hold
-from khata.engine.records import Record
 from khata.engine.sagas import wake
 from khata.errors import (
     AlreadyExists,
@@ -117,13 +117,23 @@ class SettleDispute(Command, frozen=True, tag="escrow.settle"):
     reason: str
 
 
-@VERBS.handles(FundEscrow, roles=("admin", "finance", "service"))
+def _reads(command: FundEscrow) -> tuple[list[Address], list[Question]]:
+    """Nothing of it is known yet, but no more is looked for than it may have."""
+    receivers = [receiver.to for receiver in command.receivers or ()]
+    names = (*(command.parties or {}).values(), *receivers)[: holding.MOST_LEGS]
+    rows: list[Address] = [(Escrow, command.ref), (Payable, command.ref), *taken_by(command.ref)]
+    if command.hold is not None:
+        rows.append((Hold, command.hold))
+    codes = (f"escrow/{command.ref}", *map(code_of, names))
+    return rows, [(Account, "code", code) for code in codes if code is not None]
+
+
+@VERBS.handles(FundEscrow, roles=("admin", "finance", "service"), reads=_reads)
 def fund(book: Book, command: FundEscrow) -> EscrowState:
     """Errors: `Invalid`, `AlreadyExists`, those of an amount, of a wallet or hold that pays, of
     the rule's `shares`; `WalletNotFound` for a receiver without a wallet.
     """
     holding.check_terms(command.ref, command.release_on, command.release_days)
-    _expect(book, command)
     source = source_of(book, command.source)
     payer, minor = _payer(book, command)
     check_four_eyes(book, payer, minor)
@@ -149,20 +159,6 @@ def fund(book: Book, command: FundEscrow) -> EscrowState:
         rule.version if rule else 0,
     )
     return rules.state_of(holding.begin(book, escrow, terms, legs, [entry]))
-
-
-def _expect(book: Book, command: FundEscrow) -> None:
-    """Nothing of it is known yet: have it looked for at once, but no more than it may have."""
-    receivers = [receiver.to for receiver in command.receivers or ()]
-    codes = [f"escrow/{command.ref}"]
-    names = (*(command.parties or {}).values(), *receivers)
-    for name in names[: holding.MOST_LEGS]:
-        codes += [name if name.partition("/")[0] in ROOTS else f"wallet/{name}"]
-    rows: list[tuple[type[Record], str]] = [(Escrow, command.ref), (Payable, command.ref)]
-    rows += taken_by(command.ref)
-    if command.hold is not None:
-        rows.append((Hold, command.hold))
-    book.expect(rows, [(Account, "code", code) for code in codes])
 
 
 def _payer(book: Book, command: FundEscrow) -> tuple[Account, int]:

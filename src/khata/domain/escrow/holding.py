@@ -12,7 +12,7 @@ from khata.base.money import Money, to_text
 from khata.domain import commissions, debts
 from khata.domain.escrow import rules
 from khata.domain.escrow.model import Escrow, Giver, Leg, MoveKind, On, Step
-from khata.domain.ledger import account_of, entered, other_side
+from khata.domain.ledger import entered, other_side
 from khata.domain.setup import source_of
 from khata.engine import limits
 from khata.engine.accounts import Account
@@ -273,7 +273,7 @@ def release(
 def _net(book: Book, account: Account, earned: int, ref: str) -> list[str]:
     if account.owner is None:
         return []
-    netted = debts.collect(book, account_of(book, account.code), earned, reference=ref)
+    netted = debts.collect(book, book.account(account.id), earned, reference=ref)
     return [moved.id for moved in netted]
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from khata.base.actor import STAFF
 from khata.base.money import Money, to_minor, to_positive_minor, to_text
-from khata.domain.ledger.model import FLOORED, ROOTS, Moved, MovedLeg, entry_id, wallet_key
+from khata.domain.ledger.model import FLOORED, ROOTS, Moved, MovedLeg, code_of, entry_id, wallet_key
 from khata.domain.setup import FOUR_EYES, Source, exponent_of, setting
 from khata.engine.accounts import SIDE, Account, Lines
 from khata.engine.book import Book, Leg, Posted
@@ -46,13 +46,12 @@ def account_of(book: Book, name: str, unit: str | None = None) -> Account:
     Errors: `WalletNotFound`, `AccountNotFound`, `CurrencyMismatch`, `UnknownCurrency`; `Invalid`
     for a house account in several currencies.
     """
-    number = wallet_key(name)
-    if number is not None:
-        account = book.peek(Account, number)
+    code = code_of(name)
+    if code is None:
+        account = book.peek(Account, wallet_key(name))
         if account is None or account.owner is None:
             raise WalletNotFound(f"No wallet {name!r}.", got=name)
     else:
-        code = _code_of(name)
         account = _by_code(book, code, unit)
         if account is None:
             if code.startswith("wallet/"):
@@ -67,11 +66,8 @@ def account_of(book: Book, name: str, unit: str | None = None) -> Account:
 
 def foresee(book: Book, names: Sequence[str]) -> None:
     """Have all the accounts that a caller names loaded at once."""
-    book.foresee(Account, "code", [_code_of(name) for name in names if wallet_key(name) is None])
-
-
-def _code_of(name: str) -> str:
-    return name if name.partition("/")[0] in ROOTS else f"wallet/{name}"
+    codes = (code_of(name) for name in names)
+    book.foresee(Account, "code", [code for code in codes if code is not None])
 
 
 def _by_code(book: Book, code: str, unit: str | None) -> Account | None:

@@ -98,3 +98,12 @@ def wallet_id(account_id: int) -> str:
 def wallet_key(text: str) -> int | None:
     """The account number of a wallet identifier, or None."""
     return ids.from_text("wal", text)
+
+
+def code_of(name: str) -> str | None:
+    """The code of the account that a caller names by its code or by a wallet's path; None for a
+    wallet's identifier, which is no code.
+    """
+    if wallet_key(name) is not None:
+        return None
+    return name if name.partition("/")[0] in ROOTS else f"wallet/{name}"

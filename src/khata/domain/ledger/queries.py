@@ -19,6 +19,7 @@ from khata.domain.ledger.model import (
     ROOTS,
     LimitView,
     Reversed,
+    code_of,
     entry_id,
     entry_key,
     wallet_id,
@@ -136,7 +137,7 @@ def account_ref(view: View, ref: str, currency: str | None = None) -> Account:
         if not found:
             view.check_owner(None)
     if not found:
-        code = _code(ref)
+        code = code_of(ref)
         error = WalletNotFound if code is None or code.startswith("wallet/") else AccountNotFound
         what = "wallet" if error is WalletNotFound else "account"
         raise error(f"No {what} {ref[:200]!r}.", got=ref[:200])
@@ -151,14 +152,8 @@ def wallet_ref(view: View, ref: str) -> Account:
     return account
 
 
-def _code(ref: str) -> str | None:
-    if wallet_key(ref) is not None:
-        return None
-    return ref if ref.partition("/")[0] in ROOTS else f"wallet/{ref}"
-
-
 def _candidates(view: View, ref: str) -> list[Account]:
-    code = _code(ref)
+    code = code_of(ref)
     if code is None:
         account = record(view, Account, wallet_key(ref))
         return [account] if account is not None and account.owner is not None else []
