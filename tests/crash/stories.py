@@ -388,11 +388,13 @@ def seen(book):
 
 
 def _history(book, name):
-    """What happened. How often something was tried or asked depends on when one looks."""
+    """What happened. How often something was tried or asked depends on when one looks; whether a
+    run had to wait for another, on which of the two was quicker.
+    """
     return [
         f"{line.what} {line.step}"
         for line in book.query(sagas.saga, name).history
-        if line.what != "unknown" and "again_in_ms" not in (line.detail or {})
+        if line.what not in ("unknown", "waiting") and "again_in_ms" not in (line.detail or {})
     ]
 
 
