@@ -10,10 +10,13 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+
+from tests.sharing import Shared, asked
 
 SOAK = os.environ.get("KHATA_SOAK") == "1"
 SEED = int(os.environ.get("KHATA_SEED") or (random.SystemRandom().getrandbits(32) if SOAK else 1))
@@ -21,6 +24,7 @@ SEED = int(os.environ.get("KHATA_SEED") or (random.SystemRandom().getrandbits(32
 os.environ["KHATA_SEED"] = str(SEED)
 _LONGER = 240 if SOAK else 1
 """How many times as many cases the long run draws."""
+_SHARED = pytest.StashKey[Shared]()
 
 # No deadline: on a busy machine it would measure the neighbours. No database of examples: what a
 # run finds must depend on its seed alone.
@@ -48,6 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give Hypothesis the suite's seed, unless the command line has one."""
     if config.getoption("--hypothesis-seed", None) is None:
         config.option.hypothesis_seed = str(SEED)
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.stash[_SHARED] = Shared()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what the processes of the suite shared."""
+    if (shared := config.stash.get(_SHARED, None)) is not None:
+        shared.stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of the suite where to ask for what they share."""
+    node.workerinput["shared"] = str(node.config.stash[_SHARED].folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -121,24 +139,41 @@ def soak() -> bool:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The server's maintenance database; use `database_url` for a database to write into."""
+def postgres(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """The server's maintenance database, and one with all the tables and nothing in them."""
+    folder = getattr(request.config, "workerinput", {}).get("shared")
+    if folder is not None:
+        yield asked(Path(folder))
+        return
     # imported here, so that a package that does not load still gets its shape tested
-    from tests.servers import postgres_server  # noqa: PLC0415
+    from tests.servers import migrated_database, postgres_server  # noqa: PLC0415
 
-    with postgres_server() as url:
-        yield url
+    with postgres_server() as url, migrated_database(url) as template:
+        yield url, template
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> Iterator[str]:
+def postgres_url(postgres: tuple[str, str]) -> str:
+    """The server's maintenance database; use `database_url` for a database to write into."""
+    return postgres[0]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all the tables and nothing in them, to be copied."""
+    from tests.servers import sqlite_at  # noqa: PLC0415 - as in `postgres_url`
+
+    path = tmp_path_factory.mktemp("template") / "khata.db"
+    sqlite_at(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: tuple[str, str]) -> str:
     """A database on the suite's server with all the tables and nothing in them, to be copied;
     nobody is connected to it.
     """
-    from tests.servers import migrated_database  # noqa: PLC0415 - as in `postgres_url`
-
-    with migrated_database(postgres_url) as url:
-        yield url
+    return postgres[1]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

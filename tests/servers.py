@@ -54,7 +54,8 @@ def fresh_database(server: str, template: str | None = None) -> Iterator[str]:
     name = f"khata_test_{uuid.uuid4().hex[:16]}"
     source = make_url(template).database if template else "template0"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+        # as files, not block by block through the log: half as long where no disk is waited for
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY FILE_COPY')
     try:
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
     finally:

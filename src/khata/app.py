@@ -65,6 +65,7 @@ from khata.engine.vault import Vault
 from khata.engine.verify import MOST_LISTED, Progress, Report, verify
 from khata.engine.writer import Writer
 from khata.errors import BatchRefused, BatchSkipped, Invalid, KhataError
+from khata.messaging import tables as _tables  # noqa: F401 - they are the database's too
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -136,13 +137,14 @@ class Khata:
         limits: Limits | None,
         verbs: Verbs = VERBS,
         vault: Vault | None = None,
+        mark: str | None = None,
     ) -> None:
         self.database = database
         self.book = book
         self.book_id = book_id
         self.clock = clock
         self.verbs = verbs
-        self.scope = f"{book}.{database.mark(book_id)}"
+        self.scope = f"{book}.{mark or database.mark(book_id)}"
         """What the keys of this book's calls begin with: no other book of any database has it."""
         self.vault = vault
         self.moved = threading.Event()

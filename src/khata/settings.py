@@ -24,6 +24,9 @@ _LONGEST: Final = 300
 _LEAST_SECRET: Final = 8
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _ADDRESS: Final = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
+_SERVER: Final = re.compile(
+    r"((nats|tls|wss?)://)?([^\s/@]+@)?([^\s/@:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?/?"
+)
 _PLACE: Final = re.compile(r"\$[][.\w]*")
 
 
@@ -63,6 +66,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `webhook_rate`: how many webhooks a source may send in an hour. `webhook_allow`: networks (CIDR)
     that events may be sent to although they are not public. `vault_keys`: the newest first.
     `receipts`: the folder of receipts' files; `max_receipt`: the largest of them, in bytes.
+    `messaging`: whether a server runs a gateway of messages as well, of its first book.
+    `messaging_host`, `messaging_port`: where a gateway listens; `messaging_http_port`: where it
+    answers HTTP; `messaging_url`: where that of the first book is found. `messaging_spool`: the
+    folder of what waits to be stored; `messaging_nats`: servers that gateways share instead,
+    `messaging_replicas`: on how many of them each message is kept.
+    `messaging_queue`: messages that wait for users, in all. `messaging_rate`: messages that a
+    connection may send in a second. `messaging_batch`: messages that are stored at once, at most;
+    `messaging_interval_ms`: how long the first of them waits. `messaging_keep_days`: after which
+    messages that have come to everybody are taken out of the database, 0 for never.
 
     It is shown without what is secret.
     """
@@ -90,6 +102,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     vault_keys: tuple[str, ...] = ()
     receipts: str = "khata-receipts"
     max_receipt: int = 10 * _KIB * _KIB
+    messaging: bool = False
+    messaging_host: str = "127.0.0.1"
+    messaging_port: int = 8090
+    messaging_http_port: int = 8091
+    messaging_url: str = "http://127.0.0.1:8091"
+    messaging_spool: str = "khata-spool"
+    messaging_nats: tuple[str, ...] = ()
+    messaging_replicas: int = 1
+    messaging_connections: int = 20_000
+    messaging_queue: int = 100_000
+    messaging_rate: int = 2_000
+    messaging_batch: int = 20_000
+    messaging_interval_ms: int = 50
+    messaging_keep_days: int = 0
 
     def __repr__(self) -> str:
         return f"Settings(books={self.books!r})"
@@ -133,6 +159,36 @@ def settings_from(environ: Mapping[str, str] = os.environ) -> Settings:
         vault_keys=vault_keys_from(environ),
         receipts=receipts_from(environ)[0],
         max_receipt=receipts_from(environ)[1],
+        messaging_http_port=_number(
+            environ, "KHATA_MESSAGING_HTTP_PORT", defaults.messaging_http_port, 1, 65_535
+        ),
+        messaging=_flag(environ, "KHATA_MESSAGING", default=defaults.messaging),
+        messaging_host=text("KHATA_MESSAGING_HOST") or defaults.messaging_host,
+        messaging_port=_number(environ, "KHATA_MESSAGING_PORT", defaults.messaging_port, 0, 65_535),
+        messaging_spool=text("KHATA_MESSAGING_SPOOL") or defaults.messaging_spool,
+        messaging_nats=_servers(environ, "KHATA_MESSAGING_NATS"),
+        messaging_replicas=_number(
+            environ, "KHATA_MESSAGING_REPLICAS", defaults.messaging_replicas, 1, 5
+        ),
+        messaging_connections=_number(
+            environ, "KHATA_MESSAGING_CONNECTIONS", defaults.messaging_connections, 1, 1_000_000
+        ),
+        messaging_queue=_number(
+            environ, "KHATA_MESSAGING_QUEUE", defaults.messaging_queue, 1, 100_000_000
+        ),
+        messaging_rate=_number(
+            environ, "KHATA_MESSAGING_RATE", defaults.messaging_rate, 1, 1_000_000
+        ),
+        messaging_batch=_number(
+            environ, "KHATA_MESSAGING_BATCH", defaults.messaging_batch, 1, 1_000_000
+        ),
+        messaging_interval_ms=_number(
+            environ, "KHATA_MESSAGING_INTERVAL_MS", defaults.messaging_interval_ms, 1, 60_000
+        ),
+        messaging_keep_days=_number(
+            environ, "KHATA_MESSAGING_KEEP_DAYS", defaults.messaging_keep_days, 0, 36_500
+        ),
+        messaging_url=_address(environ, "KHATA_MESSAGING_URL") or defaults.messaging_url,
     )
     _check_tokens(settings)
     return settings
@@ -202,6 +258,14 @@ def _check_tokens(settings: Settings) -> None:
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _servers(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Addresses of NATS; what is wrong with one is not shown, for it may have a password."""
+    found = _names(environ.get(name))
+    if not all(_SERVER.fullmatch(server) for server in found):
+        raise _wrong(name, "addresses such as nats://10.0.0.5:4222, with commas", "something else")
+    return found
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

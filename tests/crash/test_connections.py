@@ -131,10 +131,11 @@ def kill_and_start(url):
 
 def _start(programs, folder):
     """Start with the options it had; whatever still runs is stopped first, at once."""
-    _pg_ctl(programs, folder, "restart", "-l", folder / "restart.log")
+    pg_ctl(programs, folder, "restart", "-l", folder / "restart.log")
 
 
-def _pg_ctl(programs, folder, what, *options):
+def pg_ctl(programs, folder, what, *options):
+    """Start or stop a server, at once."""
     subprocess.run(
         [programs / "pg_ctl", what, "-w", "-m", "immediate", "-D", folder, *options],
         user=folder.stat().st_uid,
@@ -154,7 +155,7 @@ def mortal_postgres():
             yield server
         finally:
             process, folder = postmaster(server)
-            _pg_ctl(Path(process.exe()).parent, folder, "stop")
+            pg_ctl(Path(process.exe()).parent, folder, "stop")
 
 
 @pytest.mark.parametrize("blow", [crash_a_backend, restart_at_once, kill_and_start])

@@ -11,7 +11,7 @@ from tests.crash import stories
 from tests.crash.theatre import Theatre, play_everywhere
 from tests.servers import sqlite_at
 
-MOST = 4
+MOST = 3
 
 
 @pytest.mark.parametrize("story", stories.STORIES, ids=lambda story: story.__name__)

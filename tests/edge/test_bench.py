@@ -14,7 +14,7 @@ from khata.edge.bench.serving import bench_http
 from khata.errors import Invalid
 from tests.edge.command_line import khata
 
-SECONDS = 0.3
+SECONDS = 0.2
 SIDE_BY_SIDE = {
     "rate",
     "p50_ms",
@@ -78,9 +78,10 @@ def test_a_bulk_bench_counts_every_line(place):
     )
 
 
-def test_an_http_bench_serves_and_verifies(place):
+def test_an_http_bench_serves_and_verifies(postgres_url):
     """A real server answers single and bulk requests from another process."""
-    report = bench_http(place, 4, SECONDS)
+    with ground(postgres_url) as place:
+        report = bench_http(place, 4, SECONDS)
     assert (report.verified, report.rate > 0, report.bulk_rate > 0) == (True, True, True)
 
 

@@ -18,10 +18,12 @@ def test_the_demo_ends_well():
     assert (done.returncode, "✗" in done.stdout, done.stderr) == (0, False, "")
 
 
-def test_the_demo_splits_an_order():
-    """A thousand in escrow becomes 50, 150 and 800."""
-    shown = khata("demo", "--fast").out
+def test_the_demo_splits_an_order_and_tells_people():
+    """A thousand in escrow becomes 50, 150 and 800; both sides of a transfer hear of it."""
+    shown = khata("demo", "--fast", "--no-color").out
     assert [part in shown for part in ("+৳50.00", "+৳150.00", "+৳800.00")] == [True] * 3
+    assert "Nadia hears: money.credited 20.00 BDT" in shown
+    assert "Karim hears: money.debited 20.00 BDT" in shown
 
 
 def test_the_demo_names_what_was_touched():

@@ -28,7 +28,7 @@ try:
 except ValueError:
     structlog.get_logger("khata.writer").exception("writer_fault", commands=1)
 """
-SERVER = "from khata.edge.http.logs import set_up; set_up('info')"
+SERVER = "from khata.engine.logs import set_up; set_up('info')"
 SHELL = "from khata.edge.cli.session import log_to_stderr; log_to_stderr()"
 
 
@@ -65,3 +65,39 @@ def test_a_command_line_logs_to_standard_error():
     """Standard output belongs to the answer."""
     out, err = logged(SHELL)
     assert (out, "writer_fault" in err) == ("", True)
+
+
+STORING = """
+import sys
+
+import structlog
+from khata.messaging import {module}
+
+{module}.main(sys.argv[1:])
+structlog.get_logger("khata.messaging").info("not_told")
+structlog.get_logger("khata.messaging").warning("told")
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "words"), [("persisting", ["spool", "main"]), ("sharing", ["main", "0.05", "2"])]
+)
+def test_what_stores_messages_logs_as_its_gateway_does(tmp_path, module, words):
+    """Each is a process of its own, and writes to the same output."""
+    settings = {
+        "KHATA_DATABASE_URL": f"sqlite:///{tmp_path / 'none' / 'khata.db'}",
+        "KHATA_MESSAGING_NATS": "nats://127.0.0.1:1",
+        "KHATA_LOG_LEVEL": "warning",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", STORING.format(module=module), *words],
+        env=os.environ | settings,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert (events[-1], "not_told" in events) == ("told", False)

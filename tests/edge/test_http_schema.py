@@ -23,6 +23,7 @@ from khata.edge.http.inventory import stock_operations
 from khata.edge.http.legacy import legacy_operations
 from khata.edge.http.loans import loan_operations
 from khata.edge.http.marketplace import marketplace_operations
+from khata.edge.http.messaging import messaging_operations
 from khata.edge.http.mismatches import mismatch_operations
 from khata.edge.http.orders import order_operations
 from khata.edge.http.payments import payment_operations
@@ -73,6 +74,7 @@ NAMES = [
         *reconciliation_operations(Settings(), Threads()),
         *solvency_operations(Settings(), Threads(), Alerts()),
         *hook_operations(Settings(), Threads(), {}, a_receiver()),
+        *messaging_operations(lambda _: None),
     ]
 ] + OTHERS
 

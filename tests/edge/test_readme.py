@@ -1,4 +1,4 @@
-"""The documents do what they say: every example in the README and the guide is run.
+"""The documents do what they say: examples in the README, the guide and messaging.md are run.
 
 `console` blocks (a command after each `$ `, its output is for the reader) and `bash` blocks run in
 a temporary folder with Khata on the path, `python` blocks there as scripts; one folder for each
@@ -16,7 +16,11 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("**/*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "docs" / "messaging.md",
+    *sorted((ROOT / "docs" / "guide").glob("**/*.md")),
+]
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = 120
 

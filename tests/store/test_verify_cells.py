@@ -38,7 +38,18 @@ UNGUARDED = {
     "books": {"id", "name", "created_at", "mark"},
 }
 """Columns that are no part of a book's content."""
-BESIDE = {"consumers", "webhook_deliveries"}
+BESIDE = {
+    "consumers",
+    "webhook_deliveries",
+    "messages",
+    "message_receivers",
+    "mailboxes",
+    "conversations",
+    "conversation_members",
+    "message_keys",
+    "message_spools",
+    "message_outbox",
+}
 """Tables of bookkeeping that is no part of any book."""
 
 

@@ -102,3 +102,15 @@ class PeriodClosed(Conflict):
     """The period is closed: nothing of it changes any more."""
 
     code = "period_closed"
+
+
+class AddressTaken(Conflict):
+    """Something else listens there already."""
+
+    code = "address_taken"
+
+
+class AlreadyServed(Conflict):
+    """Another gateway serves the messages of this book."""
+
+    code = "already_served"

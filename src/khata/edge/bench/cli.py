@@ -16,6 +16,7 @@ from khata.edge.bench.checkouts import CheckoutLoad
 from khata.edge.bench.ground import Ground, ground
 from khata.edge.bench.importing import ImportReport, bench_import
 from khata.edge.bench.ledger import Compared, LedgerReport, Load, bench_ledger
+from khata.edge.bench.messaging import MessagingReport, bench_messaging
 from khata.edge.bench.orchestrating import SagaReport, bench_sagas
 from khata.edge.bench.reconciling import ReconcileReport, bench_reconcile
 from khata.edge.bench.serving import HttpReport, bench_http
@@ -28,6 +29,7 @@ _CALLERS: Final = (64, 512)
 _CONNECTIONS: Final = 64
 _IN_FLIGHT: Final = 256
 _CHECKING_OUT: Final = 256
+_TALKING: Final = 1000
 Report = (
     LedgerReport
     | BulkReport
@@ -36,6 +38,7 @@ Report = (
     | SagaReport
     | CheckoutReport
     | ReconcileReport
+    | MessagingReport
 )
 
 Where = Annotated[
@@ -161,6 +164,28 @@ def reconcile(*, database: Where = "sqlite", lines: Lines = 100_000, json: Json 
     return _told(report, json=json)
 
 
+@command(
+    app,
+    "messaging",
+    "khata bench messaging",
+    "khata bench messaging --database postgres --connections 10000 --seconds 10 --json",
+)
+def messaging(
+    *,
+    database: Where = "sqlite",
+    connections: Annotated[int, Parameter(help="Users, each with a connection.")] = _TALKING,
+    seconds: Seconds = 5.0,
+    at: Annotated[
+        float, Parameter(help="Messages a second at which to measure latency; 0: half of the most.")
+    ] = 0.0,
+    json: Json = False,
+) -> int:
+    """Users who write to one another: a gateway and its persister, then the usual way."""
+    with _on(database) as place:
+        report = bench_messaging(place, connections, seconds, at=at)
+    return _told(report, json=json)
+
+
 @command(app, "all", "khata bench all", "khata bench all --seconds 2 --json")
 def all_(*, seconds: Seconds = 5.0, lines: Lines = 100_000, json: Json = False) -> int:
     """Ledger (with 64 and with 512 callers), bulk, http, sagas, checkout, on both databases."""
@@ -219,8 +244,10 @@ def show(report: Report) -> None:
             _show_checkout(report)
         case ReconcileReport():
             _show_reconcile(report)
+        case MessagingReport():
+            _show_messaging(report)
     words = [report.versions["database"], f"Python {report.versions['python']}"]
-    if report.verified:
+    if not isinstance(report, MessagingReport) and report.verified:
         words.append("verified")
     out().print(f"{', '.join(words)}.\n", style="dim")
 
@@ -335,4 +362,24 @@ def _show_reconcile(report: ReconcileReport) -> None:
     out().print(
         f"{report.matched:,} matches; {report.planted} defects, {report.exceptions} exceptions."
         f" The usual way was measured on {report.baseline_lines:,} lines."
+    )
+
+
+def _show_messaging(report: MessagingReport) -> None:
+    title = f"Messages between {report.connections:,} connections, {report.database}"
+    made = table("", "messages/s>", "stored/s>", "p50 µs>", "p99 µs>", "ratio>", title=title)
+    row(
+        made,
+        "Khata",
+        f"{report.rate:,.0f}",
+        f"{report.persisted_rate:,.0f}",
+        f"{report.p50_us:,.0f}",
+        f"{report.p99_us:,.0f}",
+        f"{report.ratio:.1f}",
+    )
+    row(made, "the usual way", f"{report.baseline_rate:,.0f}")
+    out().print(made)
+    out().print(
+        f"{report.messages:,} messages, {report.lost} lost; inside at {report.half_rate:,.0f} a"
+        f" second; {report.rss_mb:,.0f} MiB, {report.kb_per_connection:.1f} KiB for a connection."
     )

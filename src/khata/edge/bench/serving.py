@@ -115,7 +115,7 @@ def _told(order: Order, **changes: object) -> Told:
 @contextmanager
 def served(url: str) -> Iterator[int]:
     """The port of a server of this database, as a process of its own. Errors: `Unavailable`."""
-    port = _free_port()
+    port = free_port()
     words = ["serve", "--database", url, "--book", "main", "--host", _HOST, "--port", str(port)]
     environment = {name: value for name, value in os.environ.items() if "KHATA_" not in name}
     with (
@@ -151,7 +151,8 @@ def _is_ready(port: int) -> bool:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens at."""
     with closing(socket.socket()) as found:
         found.bind((_HOST, 0))
         port: int = found.getsockname()[1]

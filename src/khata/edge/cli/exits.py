@@ -54,7 +54,10 @@ HINTS: Final[dict[str, str]] = {
     "account_closed": "A closed wallet stays closed; open another one.",
     "account_frozen": "`khata journal` says why; `khata wallets unfreeze` lets it move.",
     "account_not_empty": "Move the balance away and void its holds first.",
+    "address_taken": "Stop what is there, or choose another port: --port, KHATA_MESSAGING_PORT,"
+    " KHATA_MESSAGING_HTTP_PORT.",
     "already_exists": "It is there already: `khata wallets list` shows it.",
+    "already_served": "Stop the other one, or share a stream: KHATA_MESSAGING_NATS.",
     "approval_required": "Run it again with `--ask REASON`; another person then approves it with"
     " `khata approvals approve`.",
     "bank_account_not_found": "`khata payouts accounts list` shows the bank accounts there are.",

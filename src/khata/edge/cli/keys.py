@@ -87,11 +87,12 @@ def list_(*, json: Json = False, where: Where = HERE) -> int:
 
 @command(app, "vault", "khata keys vault")
 def vault() -> int:
-    """Make a key for the vault, which seals bank accounts: for KHATA_VAULT_KEYS, and a safe."""
+    """Make a key for the vault, which seals bank accounts and messages: for KHATA_VAULT_KEYS."""
     out().print(Vault.new_key(), soft_wrap=True)
     err().print(
         "Put it in front of KHATA_VAULT_KEYS, commas between, and keep a copy: what it seals cannot"
-        " be read without it. With older keys behind it, run `khata payouts rotate`.",
+        " be read without it. With older keys behind it, run `khata payouts rotate`, and"
+        " `khata messaging rotate` if messages are served.",
         style="yellow",
         soft_wrap=True,
     )

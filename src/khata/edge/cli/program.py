@@ -72,6 +72,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "migrate": ("running:migrate", "Bring the database's tables to this version."),
     "serve": ("running:serve", "Serve the HTTP API."),
     "worker": ("worker:worker", "Work sagas off, beside the server or apart from it."),
+    "messaging": ("messaging:app", "Messages between people, as they happen."),
     "sandbox": ("sandbox:app", "A payment provider to try everything with."),
 }
 """Command → where it is, and what the list of commands says of it."""

@@ -61,10 +61,19 @@ def serve(
             help="Whether they work sagas off as well; so they do if not told. [env: KHATA_WORKER]",
         ),
     ] = None,
+    messaging: Annotated[
+        bool | None,
+        Parameter(
+            negative="--no-messaging",
+            show_default=False,
+            help="Whether the first book's messages are served too. [env: KHATA_MESSAGING]",
+        ),
+    ] = None,
 ) -> int:
     """Serve the HTTP API until it is told to stop, then finish what was accepted.
 
-    Its processes work sagas off too, unless `khata worker` does that elsewhere: --no-worker.
+    Its processes work sagas off too, unless `khata worker` does that elsewhere: --no-worker. With
+    --messaging one more process does what `khata messaging serve` does.
 
     Everything else is set in the environment: see docs/http.md. Keys come from khata keys create.
     """
@@ -78,6 +87,7 @@ def serve(
         "KHATA_PORT": None if port is None else str(port),
         "KHATA_WORKERS": None if workers is None else str(workers),
         "KHATA_WORKER": None if worker is None else str(int(worker)),
+        "KHATA_MESSAGING": None if messaging is None else str(int(messaging)),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = settings_from({**os.environ, **chosen})

@@ -58,10 +58,10 @@ def worker(
 def _work(settings: Settings, lanes: int, capacity: int, stop: threading.Event) -> None:
     # imported here: the libraries of providers and logs take a while, and --help needs none
     from khata.edge.collecting import collect_seldom  # noqa: PLC0415
-    from khata.edge.http import logs  # noqa: PLC0415
     from khata.edge.http.alerts import Alerts  # noqa: PLC0415
     from khata.edge.own_sagas import own  # noqa: PLC0415
     from khata.edge.working import Crew, close_books, open_books  # noqa: PLC0415
+    from khata.engine import logs  # noqa: PLC0415
     from khata.engine.sagas.worker import Options  # noqa: PLC0415
 
     log_to_stderr()

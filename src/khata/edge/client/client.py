@@ -44,6 +44,7 @@ from khata.edge.client.shadow_methods import AsyncShadowMethods, ShadowMethods
 from khata.edge.client.solvency_methods import AsyncSolvencyMethods, SolvencyMethods
 from khata.edge.client.squad_methods import AsyncSquadMethods, SquadMethods
 from khata.edge.client.stock_methods import AsyncStockMethods, StockMethods
+from khata.errors import Invalid
 
 T = TypeVar("T")
 _SECONDS: Final = 35.0
@@ -57,7 +58,11 @@ class _Attempt:
         self._tried = 0
 
     def failed(self, error: httpx.TransportError) -> float:
-        """Seconds until the next try of what reached nobody. Errors: `Unavailable`."""
+        """Seconds until the next try of what reached nobody. Errors: `Unavailable`, `Invalid` for a
+        URL that no try can reach.
+        """
+        if isinstance(error, httpx.UnsupportedProtocol):
+            raise Invalid(str(error), expected="a URL that begins with http:// or https://")
         return self._again(None, unreached(type(error).__name__))
 
     def answered(self, response: httpx.Response) -> float | None:

@@ -6,7 +6,7 @@ A call is sent again only under the key that it has, so asking twice is as good 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -79,6 +79,13 @@ def error_of(status: int, body: bytes) -> KhataError:
     error = cls(told.detail)
     error.details.update(told.details)
     error.details["request_id"] = told.request_id
+    return error
+
+
+def error_by_code(code: str, message: str, details: dict[str, Any] | None = None) -> KhataError:
+    """The error with this code, as it is told over a socket."""
+    error = _BY_CODE.get(code, KhataError)(message)
+    error.details.update(details or {})
     return error
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ from khata.edge.http.inventory import stock_operations
 from khata.edge.http.legacy import legacy_operations
 from khata.edge.http.loans import loan_operations
 from khata.edge.http.marketplace import marketplace_operations
+from khata.edge.http.messaging import messaging_operations
 from khata.edge.http.metrics import Metrics
 from khata.edge.http.mismatches import mismatch_operations
 from khata.edge.http.openapi import document
@@ -44,6 +45,7 @@ from khata.edge.http.payouts import payout_operations
 from khata.edge.http.problems import DoorError, problem_reply
 from khata.edge.http.reads import read_operations
 from khata.edge.http.reconciliation import reconciliation_operations
+from khata.edge.http.relaying import Relay
 from khata.edge.http.sagas import saga_operations
 from khata.edge.http.shadow import shadow_operations
 from khata.edge.http.solvency import solvency_operations
@@ -58,6 +60,7 @@ from khata.edge.http.threads import Threads
 from khata.edge.http.tokens import tokens_of
 from khata.edge.http.wire import Ask, Disconnected, Reply, keep_slashes
 from khata.edge.http.writes import write_operations
+from khata.edge.messaging.desk import StoreDesk
 from khata.edge.providers import Providers
 from khata.edge.webhooks import Receiver
 from khata.edge.working import Crew
@@ -71,8 +74,14 @@ _HEARS: Final = ("receiveWebhook", "receiveWebhookOfBook")
 _CLOSED_BY_CALLER: Final = 499
 
 
-class Door:
-    """The HTTP door of some books; the first is meant when a token names none."""
+class Front:
+    """What every HTTP door of some books has; the first is meant when a token names none.
+
+    `offer` gives it its operations.
+    """
+
+    document: dict[str, Any]
+    operations: list[Operation]
 
     def __init__(
         self,
@@ -87,40 +96,12 @@ class Door:
         self.metrics = Metrics(books, crew.workings if crew else {})
         self.broken: set[str] = set()
         self.guard = Guard(books, self.threads, tokens_of(settings))
-        # it hears providers and calls none: no connection and no thread comes of it
-        receiver = Receiver(Providers(settings.providers), self.alerts, settings.webhook_rate)
-        scopes: dict[type[Command], str] = {}
-        business = [
-            *write_operations(settings),
-            *approval_operations(settings, self.threads, scopes),
-            bulk_operation(settings, self.threads, scopes),
-            *read_operations(self.threads),
-            *saga_operations(settings, self.threads),
-            *hook_operations(settings, self.threads, books, receiver),
-            *payment_operations(settings, self.threads),
-            *payout_operations(settings, self.threads),
-            *commission_operations(settings, self.threads),
-            *loan_operations(settings, self.threads),
-            *earning_operations(settings, self.threads),
-            *benefit_operations(settings, self.threads),
-            *escrow_operations(settings, self.threads),
-            *marketplace_operations(settings, self.threads),
-            *stock_operations(settings, self.threads),
-            *squad_operations(settings, self.threads),
-            *solvency_operations(settings, self.threads, self.alerts),
-            *mismatch_operations(settings, self.threads),
-            *legacy_operations(settings, self.threads),
-            *order_operations(settings, self.threads, self.alerts.sound),
-            *shadow_operations(settings, self.threads, books, scopes),
-            *reconciliation_operations(settings, self.threads),
-            statement_operation(self.threads),
-            create_key_operation(settings),
-            verify_operation(self.threads, self.alerts),
-            *system_operations(books, self.threads, self.metrics, self.broken),
-        ]
-        scopes |= {one.command: one.scope for one in business if one.command and one.scope}
+
+    def offer(self, operations: Iterable[Operation], *, docs: bool) -> None:
+        """Serve these operations and their description; `docs`: a page that shows it too."""
+        business = list(operations)
         self.document = document(business, version("khata"))
-        self.operations = business + description_operations(self.document, docs=settings.docs)
+        self.operations = business + description_operations(self.document, docs=docs)
 
     def handlers(self) -> list[HTTPRouteHandler]:
         """What Litestar routes to."""
@@ -189,6 +170,58 @@ class Door:
         self.alerts.close()
 
 
+class Door(Front):
+    """The HTTP door of some books, with everything that can be asked of them."""
+
+    def __init__(
+        self,
+        books: Mapping[str, Khata],
+        settings: Settings,
+        alerts: Alerts | None = None,
+        crew: Crew | None = None,
+    ) -> None:
+        super().__init__(books, settings, alerts, crew)
+        # it hears providers and calls none: no connection and no thread comes of it
+        receiver = Receiver(Providers(settings.providers), self.alerts, settings.webhook_rate)
+        self.relay = Relay(settings.messaging_url, next(iter(books)))
+        self._desks = {name: StoreDesk(book, self.threads) for name, book in books.items()}
+        scopes: dict[type[Command], str] = {}
+        business = [
+            *write_operations(settings),
+            *approval_operations(settings, self.threads, scopes),
+            bulk_operation(settings, self.threads, scopes),
+            *read_operations(self.threads),
+            *saga_operations(settings, self.threads),
+            *hook_operations(settings, self.threads, books, receiver),
+            *payment_operations(settings, self.threads),
+            *payout_operations(settings, self.threads),
+            *commission_operations(settings, self.threads),
+            *loan_operations(settings, self.threads),
+            *earning_operations(settings, self.threads),
+            *benefit_operations(settings, self.threads),
+            *escrow_operations(settings, self.threads),
+            *marketplace_operations(settings, self.threads),
+            *stock_operations(settings, self.threads),
+            *squad_operations(settings, self.threads),
+            *solvency_operations(settings, self.threads, self.alerts),
+            *mismatch_operations(settings, self.threads),
+            *legacy_operations(settings, self.threads),
+            *order_operations(settings, self.threads, self.alerts.sound),
+            *shadow_operations(settings, self.threads, books, scopes),
+            *reconciliation_operations(settings, self.threads),
+            *map(self.relay.passed_on, messaging_operations(self._desk)),
+            statement_operation(self.threads),
+            create_key_operation(settings),
+            verify_operation(self.threads, self.alerts),
+            *system_operations(books, self.threads, self.metrics, self.broken),
+        ]
+        scopes |= {one.command: one.scope for one in business if one.command and one.scope}
+        self.offer(business, docs=settings.docs)
+
+    def _desk(self, ask: Ask) -> StoreDesk:
+        return self._desks[ask.book.book]
+
+
 def create_app(
     books: Mapping[str, Khata] | Khata,
     settings: Settings | None = None,
@@ -213,10 +246,18 @@ def create_app(
         yield
         if crew is not None:
             await asyncio.to_thread(crew.stop)
+        await door.relay.close()
         await asyncio.to_thread(door.close)
         if close is not None:
             await asyncio.to_thread(close)
 
+    return application(door, lifespan)
+
+
+def application(
+    door: Front, lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]]
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The ASGI application of a door."""
     app = Litestar(
         door.handlers(),
         lifespan=[lifespan],

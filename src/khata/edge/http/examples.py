@@ -11,6 +11,7 @@ from khata.base.paging import Page
 from khata.domain.earnings import EarningPolicy
 from khata.edge.client.answers import Receipt
 from khata.edge.http.legacy_examples import LEGACY_EXAMPLES
+from khata.edge.http.messaging_examples import MESSAGING_EXAMPLES
 from khata.edge.http.mismatch_examples import MISMATCH_EXAMPLES
 from khata.edge.http.order_examples import ORDER_EXAMPLES
 from khata.edge.http.reconciliation_examples import RECONCILIATION_EXAMPLES
@@ -429,6 +430,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     **MISMATCH_EXAMPLES,
     **LEGACY_EXAMPLES,
     **SHADOW_EXAMPLES,
+    **MESSAGING_EXAMPLES,
     **RECONCILIATION_EXAMPLES,
     **SOLVENCY_EXAMPLES,
     "Health": {"status": "ok"},

@@ -20,8 +20,11 @@ from khata.edge.http.tokens import Tokens
 from khata.edge.http.wire import Ask
 from khata.edge.security import book_of, hash_key
 from khata.errors import ScopeRequired, Unauthenticated
+from khata.messaging.model import Identity
 
 TRUST_SECONDS: Final = 1.0
+SOCKET_SECONDS: Final = 30.0
+"""How long a connection of messages goes on under a key before it is looked up again."""
 _RENEW_SECONDS: Final = 0.4
 _MOST: Final = 10_000
 _OWNER_SCOPES: Final = ("read", "write")
@@ -54,18 +57,39 @@ class Guard:
         kind, _, text = ask.headers.get(b"authorization", b"").partition(b" ")
         if kind.lower() != b"bearer" or not text:
             raise _stranger("This needs an API key or a token.")
-        credential = text.decode("latin-1").strip()
+        found = await self._found(text.decode("latin-1").strip())
+        ask.book, ask.actor, ask.scopes = found.book, found.actor, found.scopes
+        if scope not in found.scopes:
+            raise ScopeRequired(
+                f"This needs the scope {scope}.", expected=scope, got=list(found.scopes)
+            )
+
+    async def identify(self, credential: str) -> Identity:
+        """Who is on a connection of messages: it reads and sends, so it needs both scopes. Whether
+        a key was revoked is asked again and again while the connection lasts.
+
+        Errors: `Unauthenticated`, `ScopeRequired`, `DatabaseUnavailable`.
+        """
+        if not credential:
+            raise _stranger("This needs an API key or a token.")
+        found = await self._found(credential)
+        if missing := [scope for scope in _OWNER_SCOPES if scope not in found.scopes]:
+            raise ScopeRequired(
+                f"This needs the scope {missing[0]}.", expected=missing[0], got=list(found.scopes)
+            )
+        until = found.until
+        if credential.startswith("kh_"):
+            until = time.monotonic() + SOCKET_SECONDS
+        return Identity(found.actor.name, found.actor.roles, until)
+
+    async def _found(self, credential: str) -> Pass:
         found = self._known.get(credential)
         now = time.monotonic()
         if found is None or found.until < now:
             found = await asyncio.shield(self._look(credential))
         elif found.renew < now:
             self._look(credential)
-        ask.book, ask.actor, ask.scopes = found.book, found.actor, found.scopes
-        if scope not in found.scopes:
-            raise ScopeRequired(
-                f"This needs the scope {scope}.", expected=scope, got=list(found.scopes)
-            )
+        return found
 
     def forget(self) -> None:
         """Trust nobody from before: a key was revoked."""

@@ -60,6 +60,10 @@ class Metrics:
         )
         self._known: dict[tuple[str, str, int], Any] = {}
 
+    def add(self, collector: Collector) -> None:
+        """Show these figures too."""
+        self._registry.register(collector)
+
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         label = (method, route, status)

@@ -183,6 +183,8 @@ _IDS: Final = {
     "repair": "rep_1000",
     "receipt": "rct_0c00",
     "flow": "checkout",
+    "conversation": "order-1",
+    "user": "bob",
 }
 
 

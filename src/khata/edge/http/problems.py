@@ -117,6 +117,8 @@ STATUS: Final[dict[type[errors.KhataError], int]] = {
     market.AlreadyCounted: 409,
     operations.LineMatched: 409,
     operations.PeriodClosed: 409,
+    operations.AddressTaken: 409,
+    operations.AlreadyServed: 409,
     errors.Forbidden: 403,
     errors.RoleRequired: 403,
     errors.NotYours: 403,

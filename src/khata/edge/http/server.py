@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Final
 
@@ -13,12 +14,14 @@ from granian.http import HTTP1Settings
 from litestar.types import Receive, Scope, Send
 
 from khata.edge.collecting import collect_seldom
-from khata.edge.http import logs
 from khata.edge.http.alerts import Alerts
 from khata.edge.http.app import create_app
 from khata.edge.http.tokens import tokens_of
+from khata.edge.listening import check_free
+from khata.edge.messaging.attending import attended
 from khata.edge.own_sagas import own
 from khata.edge.working import Crew, check_books, close_books, open_books
+from khata.engine import logs
 from khata.engine.sagas.worker import Options
 from khata.settings import Settings
 
@@ -37,10 +40,11 @@ def serve(settings: Settings) -> None:
 
     Books that do not exist are made; their sagas are worked off by the same processes, unless the
     settings say otherwise. Errors: `Invalid`, `UnknownSaga`, `SchemaOutdated`,
-    `DatabaseUnavailable`, before anything listens.
+    `DatabaseUnavailable`, `AddressTaken`, before anything listens.
     """
     check_books(settings)
     tokens_of(settings)
+    check_free(settings.host, settings.port)
     server = Granian(
         "khata",
         address=settings.host,
@@ -56,7 +60,9 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_KILL_SECONDS,
     )
-    server.serve(target_loader=partial(load, settings), wrap_loader=False)
+    logs.set_up(settings.log_level)
+    with attended(settings) if settings.messaging else nullcontext():
+        server.serve(target_loader=partial(load, settings), wrap_loader=False)
 
 
 def load(settings: Settings, *_: Any) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from khata.app import Khata
 from khata.edge.cli.demo.beside import play_beside
 from khata.edge.cli.demo.evening import play_evening
+from khata.edge.cli.demo.heard import play_heard
 from khata.edge.cli.demo.market import play_market
 from khata.edge.cli.demo.morning import NADIA, play_morning
 from khata.edge.cli.demo.old_shop import play_old_shop
@@ -67,6 +68,7 @@ def demo(
         play_market(stage)
         play_old_shop(stage)
         play_beside(stage)
+        play_heard(stage)
         play_solvent(stage)
         play_proof(stage)
         _close_curtain(stage, database)
