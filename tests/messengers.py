@@ -15,9 +15,9 @@ class Messenger(WSListener):
     what was not acknowledged, under the same ids.
 
     `sent`: (to, id), in order. `safe`: how many of them were acknowledged or refused; `refused`:
-    what was said of the latter. `came`: (sender, id) of the messages that came, in their order, as
-    often as they came. `gaps`: how often it heard that something older could not be read, and asked
-    for it again.
+    what was said of the latter. `came`: (seq, sender, id) of the messages that came, in their
+    order, as often as they came. When it hears that something older could not be read, it asks for
+    it again, and counts from where it has everything: what came behind that comes once more.
     """
 
     def __init__(self, name):
@@ -26,7 +26,7 @@ class Messenger(WSListener):
         self.safe = 0
         self.came = []
         self.refused = []
-        self.gaps = 0
+        self._whole = None
         self._base = self._written = self._got = 0
         self._transport = None
         self.changed = lambda: None
@@ -47,11 +47,12 @@ class Messenger(WSListener):
         self.sent.append((to, f"{self.name}-{len(self.sent)}"))
         self._push()
 
-    def order(self):
-        """What came, each once: where it came first, or last if what had been missing followed."""
-        if not self.gaps:
-            return dict.fromkeys(self.came)
-        return reversed(dict.fromkeys(reversed(self.came)))
+    def _take(self, seq, sender, id_):
+        """A message came. With the first one that lies further back what was missing begins."""
+        if self._whole is not None and self.came and seq <= self.came[-1][0]:
+            self.came = [one for one in self.came if one[0] <= self._whole]
+            self._whole = None
+        self.came.append((seq, sender, id_))
 
     def close(self):
         """Go away."""
@@ -77,14 +78,18 @@ class Messenger(WSListener):
         for one in said if isinstance(said, list) else [said]:
             if one["t"] == "msg":
                 self._got += 1
-                self.came.append((one["from"], one["id"]))
+                self._take(one["seq"], one["from"], one["id"])
             elif one["t"] == "ok":
                 self.safe = self._base + one["n"]
+            elif one["t"] == "at":
+                # everything is there again
+                self._whole = None
             elif one["t"] == "no" and one["n"]:  # without a number it is about the connection
                 self.refused.append(one)
             elif one["t"] == "gap" and not one["dropped"]:
                 # the database could not be read: it is asked again in a while
-                self.gaps += 1
+                whole = one["after"]
+                self._whole = whole if self._whole is None else min(whole, self._whole)
                 asyncio.get_running_loop().call_later(1, self._resume, transport, one["after"])
         if self._got > before:
             transport.send(WSMsgType.TEXT, b'{"t":"got","n":%d}' % self._got)
@@ -144,14 +149,15 @@ class Crowd:
             due[to].add(id_)
         for one in self.all:
             by_sender = {}
-            for sender, id_ in one.order():
+            # of what came again the first time counts
+            for sender, id_ in dict.fromkeys((sender, id_) for _, sender, id_ in one.came):
                 by_sender.setdefault(sender, []).append(int(id_.rpartition("-")[2]))
             found += [
                 f"out of order: {sender} to {one.name}: {ns}"
                 for sender, ns in by_sender.items()
                 if ns != sorted(ns)
             ]
-            missing = due[one.name].difference(id_ for _, id_ in one.came)
+            missing = due[one.name].difference(id_ for *_, id_ in one.came)
             found += [f"never came: {id_} to {one.name}" for id_ in sorted(missing)]
         return found
 

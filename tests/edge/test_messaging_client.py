@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -323,6 +324,33 @@ def test_a_connection_that_is_being_made_ends_with_its_client():
             await late.ended.wait()
 
     asyncio.run(asyncio.wait_for(story(), 8))
+
+
+def test_a_closed_client_says_that_it_is_closed():
+    """Whatever is asked of it, by however many threads while it closes; nobody waits for ever."""
+    client = MessagingClient("http://127.0.0.1:1", "t")
+    talk = client.listen()
+    heard = []
+
+    def ask_on():
+        try:
+            while True:
+                client.health_check()
+        except Closing as error:
+            heard.append(error.code)
+
+    threads = [threading.Thread(target=ask_on) for _ in range(8)]
+    with talk:
+        for thread in threads:
+            thread.start()
+        client.close()
+        for thread in threads:
+            thread.join(20)
+        assert heard == ["closing"] * 8
+        for ask in (talk.next, client.unread, lambda: talk.send_message("bob", 1)):
+            with pytest.raises(Closing):
+                ask()
+    client.close()
 
 
 def accept(head):

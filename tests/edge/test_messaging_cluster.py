@@ -14,9 +14,11 @@ from khata.edge.http.threads import Threads
 from khata.edge.messaging.desk import GatewayDesk
 from khata.engine.tables import CONSUMERS
 from khata.errors import Unavailable
+from khata.messaging.batch import Batch
 from khata.messaging.history import History
 from khata.messaging.model import Identity, Message, Send
 from khata.messaging.money import CONSUMER
+from khata.messaging.records import read
 from khata.messaging.store import MessageStore
 from khata.messaging.storing import Pace, Storing
 from khata.messaging.stream import number
@@ -25,6 +27,7 @@ from tests.clustering import DEADLINE, Node, Talker, eventually, gateways
 from tests.edge.gateway_beside import Beside, token, until
 from tests.edge.serving import a_key
 from tests.nats_servers import nats_servers
+from tests.spools import a_message
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +301,37 @@ def test_what_is_stored_before_it_was_seen_here_overtakes_nothing(nats):
             assert await bob.messages(1) == ["older"]
 
     asyncio.run(story())
+
+
+def test_what_is_asked_for_again_comes_when_all_of_it_is_stored(nats, tmp_path, sqlite_template):
+    """Another gateway stores what came later first: it is not sent before what came earlier."""
+
+    async def story(book, history):
+        store = MessageStore(book.database, book.book_id)
+        async with gateways([nats.url], 1, history=history.waiting) as (a,):
+            alice, bob = await Talker.connect(a, "alice"), await Talker.connect(a, "bob")
+            for name in ("m0", "m1"):
+                alice.send("bob", name)
+                await alice.acked(alice.sent)
+            assert await bob.messages(2) == ["m0", "m1"]
+            batch, later = Batch(), bob.got[1]
+            line = a_message(later["seq"], "alice", "bob", id="m1")
+            batch.add(read(b"[" + line + b"]"))
+            store.write(batch)
+            bob.say(t="resume", after=0)
+            alice.send("bob", "m2")
+            await alice.acked(3)
+            storing = Storing(a.cluster.link, a.cluster.log, store, pace=Pace(8, 0.02))
+            a.gateway.supervisor.start("storing", storing.run)
+            assert (await bob.messages(5))[2:] == ["m0", "m1", "m2"]
+            assert bob.of("gap") == []
+
+    (tmp_path / "khata.db").write_bytes(sqlite_template.read_bytes())
+    with (
+        Khata.open(f"sqlite:///{tmp_path / 'khata.db'}") as book,
+        contextlib.closing(History(book.database, book.book_id)) as history,
+    ):
+        asyncio.run(story(book, history))
 
 
 def test_who_comes_over_while_nats_is_away_waits_for_it(tmp_path, sqlite_template):

@@ -1,6 +1,7 @@
 """Messages in the database: stored once, read by whom they are for, sealed if there is a key."""
 
 import asyncio
+import itertools
 import threading
 
 import msgspec
@@ -35,6 +36,9 @@ from tests.spools import (
     to_many,
     written,
 )
+
+BOOKS = itertools.count(2)
+"""Numbers of books, for examples that each need an empty one."""
 
 
 @pytest.fixture
@@ -95,6 +99,37 @@ def test_an_id_is_one_message_of_its_sender(database, tmp_path):
         (4, "bob", "y"),
     ]
     assert rows(database, tables.RECEIVERS, "receiver", "seq") == [("eve", 4), ("tom", 4)]
+
+
+@examples(30)
+@given(data=st.data())
+def test_who_stores_what_first_does_not_matter(database, data):
+    """Several gateways store parts of one log, in any order, and some of it twice: of what was sent
+    again the first holds, and everybody reads in the order of the log.
+    """
+    book = next(BOOKS)
+    ids = data.draw(st.lists(st.integers(0, 8), min_size=1, max_size=24), label="what was sent")
+    log = [
+        to_many(n, "bob", ["eve"], id=f"m{i}", body=b"%d" % n)
+        if i % 3 == 0
+        else a_message(n, id=f"m{i}", body=b"%d" % n)
+        for n, i in enumerate(ids, 1)
+    ]
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(log))), label="cuts"))
+    parts = [log[a:b] for a, b in itertools.pairwise([0, *cuts, len(log)])]
+    order = data.draw(st.permutations(range(len(parts))), label="order")
+    again = data.draw(st.lists(st.sampled_from(range(len(parts))), max_size=3), label="again")
+    store = MessageStore(database, book)
+    for at in (*order, *again):
+        batch = Batch()
+        batch.add(read(b"[" + b",".join(parts[at]) + b"]"))
+        store.write(batch)
+    first = {i: n for n, i in reversed(list(enumerate(ids, 1)))}
+    found = [(m.seq, m.id, m.line) for m in History(database, book).after("eve", 0).messages]
+    assert [(seq, name) for seq, name, _ in found] == [
+        (n, f"m{i}") for n, i in enumerate(ids, 1) if first[i] == n
+    ]
+    assert all(b'"body":%d' % seq in line for seq, _, line in found)
 
 
 def test_marks_only_go_forward(database, tmp_path):

@@ -25,7 +25,7 @@ class Batch:
     __slots__ = ("conversations", "keys", "last", "mailboxes", "members", "messages", "receivers")
 
     def __init__(self) -> None:
-        self.messages: list[Row] = []
+        self.messages: dict[tuple[str, str], Row] = {}
         self.receivers: dict[Row, None] = {}
         self.mailboxes: dict[tuple[str, str, str], int] = {}
         self.conversations: dict[str, Row] = {}
@@ -52,9 +52,12 @@ class Batch:
             name = key[0]
             body = key[1].seal_row(body, about(line.sender, line.id), nonce)
         to = line.to if line.receivers is None else None
-        self.messages.append(
-            (line.seq, line.sender, line.id, to, line.c, _RANKS[line.p], line.at, name, body)
-        )
+        # of one that was sent again the first holds, whichever of them comes here first
+        before = self.messages.get((line.sender, line.id))
+        if before is None or line.seq < before[0]:
+            self.messages[line.sender, line.id] = (
+                line.seq, line.sender, line.id, to, line.c, _RANKS[line.p], line.at, name, body
+            )  # fmt: skip
         if line.receivers is not None:
             self.receivers.update(dict.fromkeys((name, line.seq) for name in line.receivers))
         self.last = max(self.last, line.seq)
@@ -85,7 +88,7 @@ class Batch:
         """
         found: tuple[tuple[str, Sequence[Row]], ...] = (
             ("message_keys", sorted(self.keys.items())),
-            ("messages", self.messages),
+            ("messages", list(self.messages.values())),
             ("message_receivers", sorted(self.receivers)),
             ("mailboxes", [(*key, seq) for key, seq in sorted(self.mailboxes.items())]),
             ("conversations", [row for _, row in sorted(self.conversations.items())]),

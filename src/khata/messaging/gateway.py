@@ -384,6 +384,7 @@ class Gateway:
 
     def resume(self, peer: Peer, after: int) -> None:
         """Send a peer again what came after a number; behind what is being loaded for it."""
+        self.router.look_for(peer.user)
         if peer.loading:
             peer.again = after if peer.again is None else min(after, peer.again)
         else:
@@ -403,12 +404,15 @@ class Gateway:
         known = peer.user.known or after is None or after <= (peer.user.floor or 0)
         try:
             await self._load_pages(peer, after, history)
-            while (again := peer.again) is not None:
-                peer.again = None
-                await self._load_pages(peer, again, history)
+            while peer.again is not None:
+                after, peer.again = peer.again, None
+                await self._load_pages(peer, after, history)
         except Exception as error:  # noqa: BLE001 - as above: what is new comes all the same
             log.warning("messaging_history_unavailable", code=_told(error).code)
-            self.router.say(peer, wire.said("gap", after=peer.user.floor or after or 0, dropped=0))
+            # behind the earliest place that anybody wants something from
+            wanted = [seq for seq in (after, peer.again, peer.user.floor) if seq is not None]
+            peer.again = None
+            self.router.say(peer, wire.said("gap", after=min(wanted, default=0), dropped=0))
             known = False
         if not peer.socket.closed:
             self.router.filled(peer, known=known)

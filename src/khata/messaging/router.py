@@ -111,7 +111,9 @@ class Router:
         self.away = Away()
         self.carry: Callable[[dict[str, list[bytes]]], None] = lambda _lines: None
         self.passed: dict[str, int] = {}
-        """Users at other gateways, and the last number that was left to those."""
+        """Users of whom the database must have everything up to a number before it is asked: who
+        were at other gateways, that were left it, and who want again what they were sent here.
+        """
         self._numbers = numbering
         self._wake = wake
         self._complete = complete
@@ -178,6 +180,8 @@ class Router:
 
     def _keep(self, user: User, peer: Peer) -> None:
         user.known = user.known and not peer.loading
+        if not user.known:
+            self.look_for(user)
         if peer.on_way or peer.behind():
             user.queue = peer.queue if peer.queue is not None else Queue()
             self.queues.put_back(user.queue, peer.on_way)
@@ -360,6 +364,13 @@ class Router:
         if user.queue is not None:
             self.queues.forget(user.queue)
             user.queue = None
+
+    def look_for(self, user: User) -> None:
+        """What a user was sent is asked of the database: so far it must have all of it, or what
+        another gateway stored first stands before what came before it.
+        """
+        if not self._numbers:
+            self.passed[user.name] = self.seq
 
     def _hand(self, peer: Peer, message: Message) -> None:
         peer.room -= 1

@@ -21,7 +21,11 @@ _ROOM: Final = ("PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=16000")
 """Indexes by name are written all over: their pages must stay in memory."""
 _CLASHES: Final = {
     "message_keys": "(book_id, id) DO NOTHING",
-    "messages": "(book_id, sender, id) DO NOTHING",
+    # Several gateways store what they share in any order; who sent again did so after the first.
+    "messages": "(book_id, sender, id) DO UPDATE SET seq = excluded.seq,"
+    " receiver = excluded.receiver, conversation = excluded.conversation,"
+    " priority = excluded.priority, at = excluded.at, key = excluded.key, body = excluded.body"
+    " WHERE excluded.seq < messages.seq",
     "message_receivers": "(book_id, receiver, seq) DO NOTHING",
     "mailboxes": "(book_id, owner, conversation, other) DO UPDATE SET seq = excluded.seq"
     " WHERE excluded.seq > mailboxes.seq",

@@ -1,8 +1,9 @@
 """The tables of messages. Bookkeeping beside the journal, no part of any book's proof.
 
 Everything in them comes from spools, or from a stream that several gateways share, and writing the
-same again changes nothing: a message is known by its sender and id, marks only go forward, and of
-two changes of a membership the one with the higher number holds.
+same again changes nothing: a message is known by its sender and id and was sent first under the
+lowest of its numbers, marks only go forward, and of two changes of a membership the one with the
+higher number holds.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ RECEIVERS: Final = sa.Table(
     _key("message_receivers", "receiver", "seq"),
     sqlite_with_rowid=False,
 )
-"""For whom a message to many is."""
+"""For whom a message to many is. Rows whose message was found to have a lower number mean nothing;
+they go when old messages do.
+"""
 
 MAILBOXES: Final = sa.Table(
     "mailboxes",

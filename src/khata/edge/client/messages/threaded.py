@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
@@ -39,6 +40,8 @@ class MessagingClient:
             target=self._loop.run_forever, name="khata-messages", daemon=True
         )
         self._thread.start()
+        self._submitting = threading.Lock()
+        self._closed = False
         self._client = self._run(_made(url, credential, options))
 
     def __enter__(self) -> Self:
@@ -48,14 +51,19 @@ class MessagingClient:
         self.close()
 
     def close(self) -> None:
-        """Let the connections go. Who still waits for something hears `Closing`."""
-        if self._thread.is_alive():
-            self._run(self._client.end_subscriptions())
-            self._run(_end_all())
-            self._run(self._client.close())
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        """Let the connections go. Who still waits for something, or asks for it later, hears
+        `Closing`.
+        """
+        with self._submitting:
+            first, self._closed = not self._closed, True
+        if not first:
             self._thread.join()
-            self._runner.close()
+            return
+        for last in (self._client.end_subscriptions, _end_all, self._client.close):
+            asyncio.run_coroutine_threadsafe(last(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._runner.close()
 
     def send_message(
         self,
@@ -137,7 +145,12 @@ class MessagingClient:
         return Listening(talk, self._run)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        # nothing is handed to a loop that is about to end: nobody would answer
+        with self._submitting:
+            if self._closed:
+                work.close()
+                raise Closing("This client was closed.")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
         except CancelledError:
@@ -159,7 +172,9 @@ class Listening:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._run(self._talk.__aexit__(kind))
+        # a client that was closed has ended its subscriptions itself
+        with contextlib.suppress(Closing):
+            self._run(self._talk.__aexit__(kind))
 
     @property
     def seq(self) -> int:
@@ -175,9 +190,11 @@ class Listening:
 
     def next(self, timeout_seconds: float | None = None) -> MessageView:
         """The next message. Errors: `TimeoutError` when none came in time; it is not lost."""
-        coming = asyncio.wait_for(self._talk.__anext__(), timeout_seconds)
-        message: MessageView = self._run(coming)
+        message: MessageView = self._run(self._next(timeout_seconds))
         return message
+
+    async def _next(self, timeout_seconds: float | None) -> MessageView:
+        return await asyncio.wait_for(self._talk.__anext__(), timeout_seconds)
 
     def send_message(self, to: str | None, body: Any, **given: Any) -> Taken:
         """As `Subscription.send_message`."""
