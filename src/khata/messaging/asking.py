@@ -45,9 +45,9 @@ def check(who: Identity, asked: Kept) -> None:
     if isinstance(asked, Conversation):
         check_names(who.user, asked.id, asked.c, *asked.add, *asked.remove)
         return
-    _check_body(bytes(asked.body))
-    if asked.sender not in {None, who.user} and not who.service:
-        raise Forbidden("Only services send on behalf of others.", expected="service")
+    check_body(bytes(asked.body))
+    _check_text(bytes(asked.body))
+    sender_of(who, asked.sender)
     if isinstance(asked, Send):
         check_names(who.user, asked.id, asked.to, asked.c, asked.sender)
         if (asked.to is None) == (asked.c is None):
@@ -64,15 +64,29 @@ def _check_broadcast(who: Identity, asked: Broadcast) -> None:
         raise Invalid("Too many for one broadcast.", expected=MOST_RECEIVERS, got=len(asked.to))
 
 
-def _check_body(body: bytes) -> None:
+def sender_of(who: Identity, named_: str | None) -> str:
+    """Who sends it, as far as it is said. Errors: `Forbidden`."""
+    if named_ is None or named_ == who.user:
+        return who.user
+    if not who.service:
+        raise Forbidden("Only services send on behalf of others.", expected="service")
+    return named_
+
+
+def check_body(body: bytes) -> None:
+    """Refuse what is too long or too deep. Errors: `Invalid`."""
     if len(body) > LONGEST_BODY:
         raise Invalid("The body is too long.", expected=LONGEST_BODY, got=len(body))
+    # most have not even so many brackets
+    if body.count(b"[") + body.count(b"{") > DEEPEST_BODY and depth(body) > DEEPEST_BODY:
+        raise Invalid("The body is too deep.", expected=DEEPEST_BODY)
+
+
+def _check_text(body: bytes) -> None:
     try:
         body.decode()
     except UnicodeDecodeError:
         raise Invalid("The body is not text.", expected="JSON in UTF-8") from None
-    if depth(body) > DEEPEST_BODY:
-        raise Invalid("The body is too deep.", expected=DEEPEST_BODY)
 
 
 def check_names(*names: str | None) -> None:

@@ -21,17 +21,16 @@ from typing import Any, Final, Protocol
 from khata.errors import Forbidden, Invalid, KhataError, Overloaded, StorageFull
 from khata.messaging import wire
 from khata.messaging.askers import Askers, Away
+from khata.messaging.asking import check_body, sender_of
 from khata.messaging.conversations import Conversations, none
 from khata.messaging.model import (
     DEEPEST_BODY,
-    LONGEST_BODY,
     Broadcast,
     Conversation,
     Identity,
     Kept,
     Message,
     Send,
-    depth,
 )
 from khata.messaging.people import NOBODY, Peer, User
 from khata.messaging.presence import Presence
@@ -250,7 +249,7 @@ class Router:
 
     def _send_otherwise(self, peer: Peer, asked: Send) -> None:
         who = peer.identity
-        sender = _sender(who, asked.sender)
+        sender = sender_of(who, asked.sender)
         self._check(asked.body)
         if (asked.to is None) == (asked.c is None):
             raise Invalid("A message is for a user or a conversation.", expected="to or c")
@@ -268,7 +267,7 @@ class Router:
         if not peer.identity.service:
             raise Forbidden("Only services send to many.", expected="service")
         self._check(asked.body)
-        sender = _sender(peer.identity, asked.sender)
+        sender = sender_of(peer.identity, asked.sender)
         receivers = self.presence.everybody() if asked.to is None else list(dict.fromkeys(asked.to))
         self._share(peer, asked, sender, None, receivers)
 
@@ -559,11 +558,7 @@ class Router:
     def _check(self, body: Any) -> None:
         if self.refusing is not None:
             raise _refusal(self.refusing)
-        if len(body) > LONGEST_BODY:
-            raise Invalid("The body is too long.", expected=LONGEST_BODY, got=len(body))
-        text = bytes(body)
-        if text.count(b"[") + text.count(b"{") > DEEPEST_BODY and depth(text) > DEEPEST_BODY:
-            raise Invalid("The body is too deep.", expected=DEEPEST_BODY)
+        check_body(bytes(body))
 
     def _unknown(self, name: str) -> User:
         user = self.users[name] = User(name, known=not self._complete)
@@ -586,14 +581,6 @@ def _release(peer: Peer) -> None:
     waiter, peer.waiter = peer.waiter, None
     if waiter is not None and not waiter.done():
         waiter.set_result(None)
-
-
-def _sender(who: Identity, named_: str | None) -> str:
-    if named_ is None or named_ == who.user:
-        return who.user
-    if not who.service:
-        raise Forbidden("Only services send on behalf of others.", expected="service")
-    return named_
 
 
 def _refusal(code: str) -> KhataError:
