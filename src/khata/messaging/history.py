@@ -107,13 +107,16 @@ class History:
     # ── a gateway's questions ────────────────────────────────────────────────────────
 
     def last(self) -> int:
-        """The highest number that was stored, 0 before the first."""
+        """The highest number that is known, 0 before the first. Of what was taken out, or found to
+        have a lower number, users' marks still tell.
+        """
         with self._database.reading() as connection:
             found = [
                 connection.scalar(sa.select(sa.func.max(column)).where(book == self._book_id))
                 for column, book in (
                     (MESSAGES.c.seq, MESSAGES.c.book_id),
                     (MEMBERS.c.seq, MEMBERS.c.book_id),
+                    (MAILBOXES.c.seq, MAILBOXES.c.book_id),
                     (SPOOLS.c.seq, SPOOLS.c.book_id),
                 )
             ]
