@@ -66,7 +66,7 @@ async def a_gateway(space, servers):
         history=cluster.completed(history.waiting),
     )
     pace = Pace(batches=16, seconds=0.02, keep_seconds=5, again_seconds=1)
-    store = MessageStore(database, book)
+    store = MessageStore(database, book, shared=True)
     storing = Storing(cluster.link, cluster.log, store, vault=vault, pace=pace)
     parts = await cluster.join(gateway.router) | {"storing": storing.run}
     for name, run in parts.items():

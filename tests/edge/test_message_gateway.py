@@ -539,6 +539,42 @@ def test_resuming_sends_again_what_came_after(tmp_path):
     run(story())
 
 
+def test_what_is_asked_for_again_comes_again_all_of_it(tmp_path):
+    """Also what was sent already, and not yet said to have been got."""
+
+    async def story():
+        async with gateway(tmp_path / "spool", history=Book(3).history) as found:
+            bob = await Talker.connect(found.port, "bob")
+            bob.answers = False
+            await bob.messages(3)
+            bob.say(t="resume", after=1)
+            assert await bob.messages(5) == ["h1", "h2", "h3", "h2", "h3"]
+
+    run(story())
+
+
+def test_a_gap_begins_where_the_earliest_of_what_was_wanted_does(tmp_path):
+    """A user comes, asks for a part, and the database fails to answer either."""
+
+    async def story():
+        book = Book(3)
+        book.there.clear()
+        async with gateway(tmp_path / "spool", history=book.history, seq=10) as found:
+            bob = await Talker.connect(found.port, "bob")
+            bob.say(t="resume", after=2)
+            await eventually(lambda: any(p.again == 2 for p in found.router.sessions("bob")))
+            book.away = True
+            book.there.set()
+            await bob.until(lambda: bob.of("gap"))
+            assert bob.of("gap") == [{"t": "gap", "after": 0, "dropped": 0}]
+            book.away = False
+            bob.say(t="resume", after=0)
+            assert await bob.messages(3) == ["h1", "h2", "h3"]
+            await bob.until(lambda: bob.of("at"))
+
+    run(story())
+
+
 def test_without_the_database_there_is_a_gap_and_service_goes_on(tmp_path):
     """Who comes is told that something may be missing; the next time it is looked for again."""
 

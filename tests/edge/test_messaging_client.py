@@ -4,7 +4,9 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import queue
 import random
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -347,10 +349,36 @@ def test_a_closed_client_says_that_it_is_closed():
         for thread in threads:
             thread.join(20)
         assert heard == ["closing"] * 8
-        for ask in (talk.next, client.unread, lambda: talk.send_message("bob", 1)):
+        for ask in (talk.next, client.unread, lambda: talk.send_message("bob", 1), client.listen):
             with pytest.raises(Closing):
                 ask()
     client.close()
+
+
+def test_a_close_that_was_interrupted_leaves_nobody_waiting():
+    """A client that is closed once more, as contexts do, is closed."""
+    leave = threading.Event()
+
+    async def stay():
+        async with a_late_gateway() as (late, socket):
+            ready.put(socket)
+            await asyncio.to_thread(leave.wait)
+            late.may_answer.set()
+            await late.ended.wait()
+
+    ready = queue.SimpleQueue()
+    with ThreadPoolExecutor(1) as pool:
+        staying = pool.submit(asyncio.run, asyncio.wait_for(stay(), 20))
+        client = MessagingClient("http://nobody", "t", socket=ready.get())
+        client.listen().__enter__()
+        timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.close()
+        client.close()
+        timer.join()
+        leave.set()
+        staying.result()
 
 
 def accept(head):

@@ -334,6 +334,42 @@ def test_what_is_asked_for_again_comes_when_all_of_it_is_stored(nats, tmp_path, 
         asyncio.run(story(book, history))
 
 
+def test_over_http_nothing_is_passed_over(nats, tmp_path, sqlite_template):
+    """What was stored before what stands in front of it is not shown before that is there."""
+
+    async def story(book, desk):
+        store = MessageStore(book.database, book.book_id, shared=True)
+        async with gateways([nats.url], 1) as (a,):
+            alice, bob = await Talker.connect(a, "alice"), await Talker.connect(a, "bob")
+            for name in ("m0", "m1"):
+                alice.send("bob", name)
+                await alice.acked(alice.sent)
+            await bob.messages(2)
+            batch = Batch()
+            old = a_message(1, "alice", "bob", id="old")
+            new = a_message(bob.got[1]["seq"], "alice", "bob", id="m1")
+            batch.add(read(b"[%b,%b]" % (old, new)))
+            store.write(batch)
+            desk.settled = a.cluster.settled
+
+            async def ids():
+                return [one.id for one in (await desk.after("bob", 0, 10)).messages]
+
+            assert await ids() == ["old"]
+            storing = Storing(a.cluster.link, a.cluster.log, store, pace=Pace(8, 0.02))
+            a.gateway.supervisor.start("storing", storing.run)
+            async with asyncio.timeout(DEADLINE):
+                while (found := await ids()) != ["old", "m0", "m1"]:
+                    assert found in (["old"], ["old", "m0"])
+
+    (tmp_path / "khata.db").write_bytes(sqlite_template.read_bytes())
+    with (
+        Khata.open(f"sqlite:///{tmp_path / 'khata.db'}") as book,
+        contextlib.closing(Threads()) as threads,
+    ):
+        asyncio.run(story(book, GatewayDesk(None, book, threads, persisted=lambda: None)))
+
+
 def test_who_comes_over_while_nats_is_away_waits_for_it(tmp_path, sqlite_template):
     """What they had not got comes when NATS is back and it is stored, before what is newer."""
 

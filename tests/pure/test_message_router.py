@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from khata.errors import Forbidden, Invalid, NotFound, Overloaded, StorageFull
 from khata.messaging.model import Broadcast, Conversation, Identity, Send, depth, direct
 from khata.messaging.router import NARROW, RESERVE, Router
-from khata.messaging.wire import numbered, read
+from khata.messaging.wire import direct_line, encode, numbered, read
 
 BODY = msgspec.Raw(b'"hi"')
 SERVICE = frozenset({"service"})
@@ -55,6 +55,31 @@ def test_a_message_is_logged_once_and_delivered_as_it_was_logged():
     send(found, alice, "bob", "m2")
     assert [json.loads(line) for line in found.log] == said(bob)
     assert [read(line).seq for line in found.log] == [8, 9]
+
+
+def test_who_leaves_before_they_got_anything_waits_for_no_more_than_before():
+    """However often they come and go while the database is behind."""
+    found = router(numbering=False, complete=True)
+    found.presence.set_elsewhere("bob", online=True)
+    take(found, 1, "bob")
+    needed = found.passed["bob"]
+    found.presence.set_elsewhere("bob", online=False)
+    for seq in range(2, 5):
+        bob = connect(found, "bob")
+        take(found, seq, "bob")
+        found.disconnect(bob)
+    assert found.passed == {"bob": needed}
+    # what they were sent after a gap could be anywhere: they wait for all of it
+    bob = connect(found, "bob")
+    found.filled(bob, known=False)
+    take(found, 5, "bob")
+    found.disconnect(bob)
+    assert found.passed == {"bob": 5}
+
+
+def take(found, seq, to):
+    """A message comes out of the log."""
+    found.take(direct_line(seq, f"m{seq}", b'"alice"', encode(to), "normal", 1, BODY))
 
 
 def test_who_is_not_there_finds_it_later():

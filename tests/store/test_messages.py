@@ -119,7 +119,7 @@ def test_who_stores_what_first_does_not_matter(database, data):
     parts = [log[a:b] for a, b in itertools.pairwise([0, *cuts, len(log)])]
     order = data.draw(st.permutations(range(len(parts))), label="order")
     again = data.draw(st.lists(st.sampled_from(range(len(parts))), max_size=3), label="again")
-    store = MessageStore(database, book)
+    store = MessageStore(database, book, shared=True)
     for at in (*order, *again):
         batch = Batch()
         batch.add(read(b"[" + b",".join(parts[at]) + b"]"))

@@ -9,6 +9,7 @@ killed takes nothing with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,13 +28,14 @@ from khata.messaging.model import Message
 from khata.messaging.neighbours import BEAT_SECONDS, DEAD_SECONDS, Known, Neighbours
 from khata.messaging.receipts import Carrier
 from khata.messaging.router import Router
-from khata.messaging.storing import numbered, stored_up_to
-from khata.messaging.stream import FAULTS, Limits, Stream, batch_of
+from khata.messaging.storing import Pace, numbered, stored_up_to
+from khata.messaging.stream import FAULTS, MOST_RECORDS, Limits, Stream, batch_of, number
 
 log = structlog.get_logger("khata.messaging")
 _AGAIN_SECONDS: Final = 0.2
 _LOOK_SECONDS: Final = 0.05
-_STORED_SECONDS: Final = 5.0
+_STORED_SECONDS: Final = 1.5 * Pace().again_seconds
+"""Longer than what a killed gateway had taken waits for another one to take it."""
 _TIDY_SECONDS: Final = 1.0
 _MARK: Final = b'{"t":"mark",'
 
@@ -70,7 +72,7 @@ class Cluster:
         self._router: Router | None = None
         self._dropped = 0
         self._needed = 0
-        self._stored = 0
+        self._stored = self._began = 0
         self._moved = 0.0
         self._looking: asyncio.Future[None] | None = None
         self.follower: Follower | None = None
@@ -84,6 +86,7 @@ class Cluster:
         self._router = router
         self.link.open()
         place, ended = await self._where()
+        self._began = place
         self.follower = Follower(
             self.link,
             self.log,
@@ -158,6 +161,14 @@ class Cluster:
                 self._looking = asyncio.ensure_future(self._look())
             # one looks for all who wait
             await asyncio.shield(self._looking)
+
+    async def settled(self) -> int:
+        """The number up to which the database has everything: behind it there may be holes. As it
+        was last known, while NATS is away.
+        """
+        with contextlib.suppress(*FAULTS):
+            self._stored = await self._asked()
+        return number(max(self._stored, self._began), MOST_RECORDS - 1)
 
     async def _look(self) -> None:
         """See how much is stored, or a moment later."""

@@ -389,13 +389,13 @@ class Gateway:
             peer.again = after if peer.again is None else min(after, peer.again)
         else:
             peer.loading, peer.ready = True, False
-            self._missing(peer, after)
+            self._spawn(self._load(peer, after, again=True))
 
     def _missing(self, peer: Peer, after: int | None) -> None:
         self._spawn(self._load(peer, after))
 
-    async def _load(self, peer: Peer, after: int | None) -> None:
-        """Send a peer what the database has for it, page by page."""
+    async def _load(self, peer: Peer, after: int | None, *, again: bool = False) -> None:
+        """Send a peer what the database has for it, page by page. `again`: it asked for that."""
         history = self._history
         if history is None:
             self.router.filled(peer, known=True)
@@ -403,21 +403,25 @@ class Gateway:
         # who asks for a part may leave out what nobody has delivered yet
         known = peer.user.known or after is None or after <= (peer.user.floor or 0)
         try:
-            await self._load_pages(peer, after, history)
+            await self._load_pages(peer, after, history, again=again)
             while peer.again is not None:
                 after, peer.again = peer.again, None
-                await self._load_pages(peer, after, history)
+                await self._load_pages(peer, after, history, again=True)
         except Exception as error:  # noqa: BLE001 - as above: what is new comes all the same
             log.warning("messaging_history_unavailable", code=_told(error).code)
             # behind the earliest place that anybody wants something from
-            wanted = [seq for seq in (after, peer.again, peer.user.floor) if seq is not None]
+            floor = peer.user.floor or 0
+            wanted = floor if after is None else after
+            wanted = min(wanted, floor or wanted, wanted if peer.again is None else peer.again)
             peer.again = None
-            self.router.say(peer, wire.said("gap", after=min(wanted, default=0), dropped=0))
+            self.router.say(peer, wire.said("gap", after=wanted, dropped=0))
             known = False
         if not peer.socket.closed:
             self.router.filled(peer, known=known)
 
-    async def _load_pages(self, peer: Peer, after: int | None, history: History) -> None:
+    async def _load_pages(
+        self, peer: Peer, after: int | None, history: History, *, again: bool
+    ) -> None:
         while not peer.socket.closed:
             if peer.queue is not None:
                 # what is dropped from now on may be too new for this page
@@ -425,7 +429,7 @@ class Gateway:
             if self._numbering:
                 await self._all_kept()
             page = await history(peer.user.name, after, _PAGE)
-            self.router.fill(peer, page)
+            self.router.fill(peer, page, again=again)
             after = page[-1].seq if page else after
             if len(page) < _PAGE and not (peer.queue is not None and peer.queue.dropped):
                 return

@@ -179,7 +179,7 @@ class Router:
 
     def _keep(self, user: User, peer: Peer) -> None:
         user.known = user.known and not peer.loading
-        if not user.known:
+        if not user.known and not peer.loading:
             self.look_for(user)
         if peer.on_way or peer.behind():
             user.queue = peer.queue if peer.queue is not None else Queue()
@@ -424,12 +424,14 @@ class Router:
             self.missing(peer, after)
         return self._complete
 
-    def fill(self, peer: Peer, messages: Iterable[Message]) -> int:
-        """Send what the database had for a peer that is `loading`, less what it will get anyway.
-        How many were sent: its `room` may fall below 0, and the next page waits until it is back.
+    def fill(self, peer: Peer, messages: Iterable[Message], *, again: bool = False) -> int:
+        """Send what the database had for a peer that is `loading`, less what waits for it, and what
+        is on its way, unless that was asked for `again`. How many were sent: its `room` may fall
+        below 0, and the next page waits until it is back.
         """
         waiting = {message.seq for message in peer.queue or ()}
-        waiting.update(message.seq for message in peer.on_way)
+        if not again:
+            waiting.update(message.seq for message in peer.on_way)
         sent = 0
         for message in messages:
             if message.seq not in waiting:

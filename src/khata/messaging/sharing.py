@@ -97,7 +97,7 @@ async def _store(book: str, pace: Pace, settings: Settings, file: int) -> None:
         stream = Stream(link, space, last=last, vault=vault, limits=limits)
         link.open()
         try:
-            store = MessageStore(database, number)
+            store = MessageStore(database, number, shared=True)
             storing = Storing(link, stream, store, vault=vault, pace=pace)
             telling = asyncio.ensure_future(_tell(storing, file))
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -21,11 +22,7 @@ _ROOM: Final = ("PRAGMA cache_size=-65536", "PRAGMA wal_autocheckpoint=16000")
 """Indexes by name are written all over: their pages must stay in memory."""
 _CLASHES: Final = {
     "message_keys": "(book_id, id) DO NOTHING",
-    # Several gateways store what they share in any order; who sent again did so after the first.
-    "messages": "(book_id, sender, id) DO UPDATE SET seq = excluded.seq,"
-    " receiver = excluded.receiver, conversation = excluded.conversation,"
-    " priority = excluded.priority, at = excluded.at, key = excluded.key, body = excluded.body"
-    " WHERE excluded.seq < messages.seq",
+    "messages": "(book_id, sender, id) DO NOTHING",
     "message_receivers": "(book_id, receiver, seq) DO NOTHING",
     "mailboxes": "(book_id, owner, conversation, other) DO UPDATE SET seq = excluded.seq"
     " WHERE excluded.seq > mailboxes.seq",
@@ -39,15 +36,26 @@ _CLASHES: Final = {
     " ELSE message_spools.seq END"
     " WHERE (excluded.segment, excluded.place) > (message_spools.segment, message_spools.place)",
 }
+_EARLIEST: Final = (
+    "(book_id, sender, id) DO UPDATE SET seq = excluded.seq, receiver = excluded.receiver,"
+    " conversation = excluded.conversation, priority = excluded.priority, at = excluded.at,"
+    " key = excluded.key, body = excluded.body WHERE excluded.seq < messages.seq"
+)
+"""Of a message that was sent again the first holds, whichever is written first."""
 _KINDS: Final[dict[type, str]] = {int: "bigint", str: "text", bytes: "bytea"}
+_SENDER_ID: Final = itemgetter(1, 2)
 
 
 class MessageStore:
-    """One book's messages in a database. What is written again changes nothing."""
+    """One book's messages in a database. What is written again changes nothing.
 
-    def __init__(self, database: Database, book_id: int) -> None:
+    `shared`: several write parts of one log, each when it can; otherwise in its order.
+    """
+
+    def __init__(self, database: Database, book_id: int, *, shared: bool = False) -> None:
         self.database = database
         self.book_id = book_id
+        self._shared = shared
 
     def place(self, spool: str) -> Place:
         """How far a spool is stored. Errors: `DatabaseUnavailable`."""
@@ -74,9 +82,13 @@ class MessageStore:
                     connection.exec_driver_sql(sql, values)
 
     def _statements(self, table: str, rows: Sequence[Row]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        moves = self._shared and table == "messages"
+        clash = _EARLIEST if moves else _CLASHES[table]
         if self.database.dialect == "postgres":
-            columns = tuple(list(column) for column in zip(*rows, strict=True))
-            yield _insert_arrays(table, self.book_id), columns
+            # who writes the same at the same time waits for each row, and so never in a circle
+            ordered = sorted(rows, key=_SENDER_ID) if moves else rows
+            columns = tuple(list(column) for column in zip(*ordered, strict=True))
+            yield _insert_arrays(table, self.book_id, clash), columns
             return
         width = len(rows[0])
         most = _MOST_VALUES // width
@@ -84,7 +96,7 @@ class MessageStore:
             part = rows[start : start + most]
             size = min(_size(len(part)), most)
             values = (*chain.from_iterable(part), *[None] * ((size - len(part)) * width))
-            yield _insert_values(table, self.book_id, size, width), values
+            yield _insert_values(table, self.book_id, clash, size, width), values
 
 
 def place_in(connection: sa.Connection, book_id: int, spool: str) -> Place:
@@ -97,7 +109,7 @@ def place_in(connection: sa.Connection, book_id: int, spool: str) -> Place:
     return Place(*row) if row is not None else Place(0, 0)
 
 
-def _insert(table: str, book_id: int, source: str) -> str:
+def _insert(table: str, book_id: int, clash: str, source: str) -> str:
     # Of a message that is there under another number the receivers are there too.
     orphans = (
         f" AND EXISTS (SELECT 1 FROM messages WHERE book_id = {book_id} AND seq = v.column2)"  # noqa: S608 - as below
@@ -106,22 +118,22 @@ def _insert(table: str, book_id: int, source: str) -> str:
     )
     return (
         f"INSERT INTO {table} SELECT {book_id}, v.* FROM {source}"  # noqa: S608 - names and numbers of our own
-        f" WHERE v.column1 IS NOT NULL{orphans} ON CONFLICT {_CLASHES[table]}"
+        f" WHERE v.column1 IS NOT NULL{orphans} ON CONFLICT {clash}"
     )
 
 
 @lru_cache(maxsize=256)
-def _insert_values(table: str, book_id: int, rows: int, width: int) -> str:
+def _insert_values(table: str, book_id: int, clash: str, rows: int, width: int) -> str:
     one = f"({', '.join('?' * width)})"
-    return _insert(table, book_id, f"(VALUES {', '.join([one] * rows)}) AS v")
+    return _insert(table, book_id, clash, f"(VALUES {', '.join([one] * rows)}) AS v")
 
 
 @lru_cache(maxsize=256)
-def _insert_arrays(table: str, book_id: int) -> str:
+def _insert_arrays(table: str, book_id: int, clash: str) -> str:
     columns = list(METADATA.tables[table].columns)[1:]
     arrays = ", ".join(f"%b::{_KINDS[column.type.python_type]}[]" for column in columns)
     names = ", ".join(f"column{at}" for at in range(1, len(columns) + 1))
-    return _insert(table, book_id, f"unnest({arrays}) AS v({names})")
+    return _insert(table, book_id, clash, f"unnest({arrays}) AS v({names})")
 
 
 def _size(rows: int) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -141,7 +141,8 @@ class StoreDesk:
 
 class GatewayDesk(StoreDesk):
     """A gateway of this process. `folder`: of its spool, where what is not stored yet is read.
-    `persisted`: what its persister said last; None before it said anything.
+    `persisted`: what its persister said last; None before it said anything. `settled`: up to which
+    number everything is stored, where several store it.
     """
 
     def __init__(
@@ -152,9 +153,11 @@ class GatewayDesk(StoreDesk):
         *,
         persisted: Callable[[], Persisted | None],
         folder: Path | None = None,
+        settled: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         super().__init__(book, threads, folder=folder)
         self.gateway = gateway
+        self.settled = settled
         self.persisted = persisted
         self.patience_seconds = _PATIENCE_SECONDS
         self._rates = Rates()
@@ -174,8 +177,11 @@ class GatewayDesk(StoreDesk):
         return Taken(asked.id, GATEWAY)
 
     async def after(self, user: str, seq: int, limit: int) -> Page:
-        """As `Desk` has it."""
-        return await self.threads.read(self.history.after, user, seq, limit)
+        """As `Desk` has it, as far as nothing can come in between any more."""
+        settled = None if self.settled is None else await self.settled()
+        found = await self.threads.read(self.history.after, user, seq, limit)
+        kept = [one for one in found.messages if settled is None or one.seq <= settled]
+        return Page(kept, found.more and len(kept) == len(found.messages))
 
     async def conversations(self, user: str) -> list[ConversationView]:
         """As `Desk` has it, from memory."""

@@ -53,6 +53,7 @@ _BURST_SECONDS: Final = 2
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 Part = Callable[[], Awaitable[None]]
 Fail = Callable[[KhataError], None]
+Settled = Callable[[], Awaitable[int]]
 """Told of what a gateway cannot go on with."""
 
 
@@ -127,6 +128,7 @@ async def serving(settings: Settings, fail: Fail = _only_logged) -> AsyncIterato
         supervisor = Supervisor(partial(alerts.sound, book=book.book))
         door = MessagingDoor(book, settings, alerts)
         persisted: Callable[[], Persisted | None]
+        settled: Settled | None = None
         lease = Lease(book.database, book.book_id, shared=folder is None)
         stack.callback(lease.close)
         if folder is None:
@@ -135,7 +137,9 @@ async def serving(settings: Settings, fail: Fail = _only_logged) -> AsyncIterato
             persisted = sharing.persisted
             await patiently(lease.keep)
             supervisor.start("database", partial(holding, lease, fail))
-            gateway = await _shared(stack, settings, book, history, supervisor, door, sharing)
+            gateway, settled = await _shared(
+                stack, settings, book, history, supervisor, door, sharing
+            )
         else:
             persisted = partial(status, folder)
             store = partial(_store, supervisor, settings, book, folder)
@@ -150,7 +154,9 @@ async def serving(settings: Settings, fail: Fail = _only_logged) -> AsyncIterato
             check_free(settings.messaging_host, port)
         await gateway.start()
         stack.push_async_callback(gateway.stop)
-        desk = GatewayDesk(gateway, book, door.threads, persisted=persisted, folder=folder)
+        desk = GatewayDesk(
+            gateway, book, door.threads, persisted=persisted, folder=folder, settled=settled
+        )
         supervisor.start("report", partial(report, desk))
         door.join(desk)
         await stack.enter_async_context(beside(door, settings.messaging_host, port))
@@ -198,8 +204,8 @@ async def _shared(
     supervisor: Supervisor,
     door: MessagingDoor,
     sharing: Sharing,
-) -> Gateway:
-    """A gateway of several, over NATS. Waits for NATS."""
+) -> tuple[Gateway, Settled]:
+    """A gateway of several, over NATS, and what tells how far all is stored. Waits for NATS."""
     last = history.last()
     options = ClusterOptions(
         servers=settings.messaging_nats,
@@ -232,7 +238,7 @@ async def _shared(
     supervisor.start("persister", sharing.attend)
     cluster.log.start(asyncio.get_running_loop(), gateway.durable)
     await cluster.caught_up()
-    return gateway
+    return gateway, cluster.settled
 
 
 def _beside_it(gateway: Gateway, book: Khata, supervisor: Supervisor, keep_days: int) -> None:

@@ -59,11 +59,14 @@ class MessagingClient:
         if not first:
             self._thread.join()
             return
-        for last in (self._client.end_subscriptions, _end_all, self._client.close):
-            asyncio.run_coroutine_threadsafe(last(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._runner.close()
+        try:
+            for last in (self._client.end_subscriptions, _end_all, self._client.close):
+                asyncio.run_coroutine_threadsafe(last(), self._loop).result()
+        finally:
+            # whatever stopped it, nobody else is to wait for it
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._runner.close()
 
     def send_message(
         self,
@@ -141,7 +144,8 @@ class MessagingClient:
 
         `on_event` is called in the client's own thread.
         """
-        talk = self._client.subscribe(after=after, receipts=receipts, on_event=on_event)
+        subscribe = self._client.subscribe
+        talk = self._run(_called(subscribe, after=after, receipts=receipts, on_event=on_event))
         return Listening(talk, self._run)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
