@@ -371,13 +371,14 @@ def test_a_close_that_was_interrupted_leaves_nobody_waiting():
         staying = pool.submit(asyncio.run, asyncio.wait_for(stay(), 20))
         client = MessagingClient("http://nobody", "t", socket=ready.get())
         client.listen().__enter__()
-        timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-        timer.start()
+        here = threading.get_ident()
+        timer = threading.Timer(0.3, signal.pthread_kill, [here, signal.SIGINT])
         with pytest.raises(KeyboardInterrupt):
+            timer.start()
             client.close()
+        leave.set()
         client.close()
         timer.join()
-        leave.set()
         staying.result()
 
 

@@ -36,12 +36,11 @@ class MessagingClient:
     def __init__(self, url: str, credential: str, **options: Any) -> None:
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._loop = self._runner.get_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="khata-messages", daemon=True
-        )
-        self._thread.start()
         self._submitting = threading.Lock()
         self._closed = False
+        self._gone = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="khata-messages", daemon=True)
+        self._thread.start()
         self._client = self._run(_made(url, credential, options))
 
     def __enter__(self) -> Self:
@@ -56,17 +55,27 @@ class MessagingClient:
         """
         with self._submitting:
             first, self._closed = not self._closed, True
-        if not first:
-            self._thread.join()
-            return
+        # it goes on although who waits for it is interrupted, and may be waited for once more
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop) if first else None
+        self._gone.wait()
+        self._thread.join()
+        if ending is not None:
+            ending.result()
+
+    def _serve(self) -> None:
         try:
-            for last in (self._client.end_subscriptions, _end_all, self._client.close):
-                asyncio.run_coroutine_threadsafe(last(), self._loop).result()
-        finally:
-            # whatever stopped it, nobody else is to wait for it
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+            self._loop.run_forever()
             self._runner.close()
+        finally:
+            self._gone.set()
+
+    async def _end(self) -> None:
+        try:
+            await self._client.end_subscriptions()
+            await _end_all()
+            await self._client.close()
+        finally:
+            self._loop.stop()
 
     def send_message(
         self,
