@@ -355,6 +355,14 @@ def test_a_closed_client_says_that_it_is_closed():
     client.close()
 
 
+def test_a_client_that_cannot_be_made_leaves_no_thread():
+    """Nobody could close it."""
+    before = set(threading.enumerate())
+    with pytest.raises(TypeError):
+        MessagingClient("http://nobody", "t", patient=True)
+    assert set(threading.enumerate()) <= before
+
+
 def test_a_close_that_was_interrupted_leaves_nobody_waiting():
     """A client that is closed once more, as contexts do, is closed."""
     leave = threading.Event()
@@ -373,9 +381,13 @@ def test_a_close_that_was_interrupted_leaves_nobody_waiting():
         client.listen().__enter__()
         here = threading.get_ident()
         timer = threading.Timer(0.3, signal.pthread_kill, [here, signal.SIGINT])
-        with pytest.raises(KeyboardInterrupt):
+
+        def close():
             timer.start()
             client.close()
+
+        with pytest.raises(KeyboardInterrupt):
+            close()
         leave.set()
         client.close()
         timer.join()

@@ -41,7 +41,12 @@ class MessagingClient:
         self._gone = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="khata-messages", daemon=True)
         self._thread.start()
-        self._client = self._run(_made(url, credential, options))
+        try:
+            self._client = self._run(_made(url, credential, options))
+        except BaseException:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            raise
 
     def __enter__(self) -> Self:
         return self
