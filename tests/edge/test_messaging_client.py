@@ -363,34 +363,45 @@ def test_a_client_that_cannot_be_made_leaves_no_thread():
     assert set(threading.enumerate()) <= before
 
 
-def test_a_close_that_was_interrupted_leaves_nobody_waiting():
+@pytest.fixture
+def interrupted():
+    """A function that interrupts this thread after so many seconds, as Ctrl-C does."""
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    here, timers = threading.get_ident(), []
+
+    def after(seconds):
+        timers.append(threading.Timer(seconds, signal.pthread_kill, [here, signal.SIGUSR1]))
+        timers[-1].start()
+
+    yield after
+    for timer in timers:
+        timer.join()
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_close_that_was_interrupted_leaves_nobody_waiting(interrupted):
     """A client that is closed once more, as contexts do, is closed."""
-    leave = threading.Event()
+    leave, ready = threading.Event(), queue.SimpleQueue()
 
     async def stay():
         async with a_late_gateway() as (late, socket):
             ready.put(socket)
-            await asyncio.to_thread(leave.wait)
+            await asyncio.to_thread(leave.wait, 20)
             late.may_answer.set()
-            await late.ended.wait()
+            await asyncio.wait_for(late.ended.wait(), 20)
 
-    ready = queue.SimpleQueue()
+    def close():
+        interrupted(0.3)
+        client.close()
+
     with ThreadPoolExecutor(1) as pool:
-        staying = pool.submit(asyncio.run, asyncio.wait_for(stay(), 20))
+        staying = pool.submit(asyncio.run, stay())
         client = MessagingClient("http://nobody", "t", socket=ready.get())
         client.listen().__enter__()
-        here = threading.get_ident()
-        timer = threading.Timer(0.3, signal.pthread_kill, [here, signal.SIGINT])
-
-        def close():
-            timer.start()
-            client.close()
-
         with pytest.raises(KeyboardInterrupt):
             close()
         leave.set()
         client.close()
-        timer.join()
         staying.result()
 
 
