@@ -53,8 +53,9 @@ _BURST_SECONDS: Final = 2
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 Part = Callable[[], Awaitable[None]]
 Fail = Callable[[KhataError], None]
-Settled = Callable[[], Awaitable[int]]
 """Told of what a gateway cannot go on with."""
+Settled = Callable[[], Awaitable[int]]
+"""The number up to which everything is stored."""
 
 
 def _only_logged(error: KhataError) -> None:
