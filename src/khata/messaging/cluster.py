@@ -266,10 +266,7 @@ def _complete(router: Router) -> None:
             if peer.queue is not None:
                 router.queues.forget(peer.queue)
             after = user.floor or peer.told_at
-            if peer.loading:
-                peer.again = after if peer.again is None else min(after, peer.again)
-            else:
-                peer.loading, peer.ready = True, False
+            if peer.load(after):
                 router.missing(peer, after)
 
 

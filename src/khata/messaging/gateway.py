@@ -385,10 +385,7 @@ class Gateway:
     def resume(self, peer: Peer, after: int) -> None:
         """Send a peer again what came after a number; behind what is being loaded for it."""
         self.router.look_for(peer.user)
-        if peer.loading:
-            peer.again = after if peer.again is None else min(after, peer.again)
-        else:
-            peer.loading, peer.ready = True, False
+        if peer.load(after):
             self._spawn(self._load(peer, after, again=True))
 
     def _missing(self, peer: Peer, after: int | None) -> None:

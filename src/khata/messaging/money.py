@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -32,9 +33,9 @@ from khata.engine.accounts import SIDE, Account, Entry, Posting
 from khata.engine.database import Database, View
 from khata.engine.events import Event
 from khata.engine.tables import CONSUMERS, JOURNAL, table_of
-from khata.errors import KhataError
 from khata.messaging.model import KEYS, KHATA, LONGEST_BODY, LONGEST_NAME, Identity, Send, named
 from khata.messaging.outbox import Outbox
+from khata.messaging.supervising import as_it_comes
 
 log = structlog.get_logger("khata.messaging")
 CONSUMER: Final = "messages"
@@ -116,20 +117,8 @@ async def tell(telling: Telling, *, pause_seconds: float = _PAUSE_SECONDS) -> No
     """Tell, until this is cancelled: a part for a supervisor. A database that is away, and an
     outbox that is full, are waited for.
     """
-    waits = False
-    while True:
-        try:
-            done = await asyncio.to_thread(telling.work)
-        except KhataError as error:
-            if not error.retryable:
-                raise
-            if not waits:
-                log.warning("owners_not_told", code=error.code)
-            waits, done = True, 0
-        else:
-            waits = False
-        if not done:
-            await asyncio.sleep(pause_seconds)
+    work = partial(asyncio.to_thread, telling.work)
+    await as_it_comes(work, "owners_not_told", pause_seconds)
 
 
 # ── what is told ─────────────────────────────────────────────────────────────────────

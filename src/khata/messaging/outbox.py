@@ -11,6 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -26,6 +27,7 @@ from khata.messaging.asking import check, check_form
 from khata.messaging.batch import about
 from khata.messaging.model import Broadcast, Conversation, Identity, Kept, Message, Send
 from khata.messaging.sealing import NONCE, DataKey
+from khata.messaging.supervising import as_it_comes
 from khata.messaging.tables import CONVERSATIONS, KEYS, MEMBERS, MESSAGES, OUTBOX
 
 log = structlog.get_logger("khata.messaging")
@@ -343,20 +345,7 @@ async def take_in(outbox: Outbox, post: Post, *, pause_seconds: float = _PAUSE_S
     """Take in what waits, and what comes, until it is cancelled. `post`: what takes one request
     and returns when it is durable. Errors: `VaultMissing`, `VaultKeyUnknown`, `BookCorrupted`.
     """
-    waits = False
-    while True:
-        try:
-            taken = await _take_page(outbox, post)
-        except KhataError as error:
-            if not error.retryable:
-                raise
-            if not waits:
-                log.warning("outbox_waits", code=error.code)
-            waits, taken = True, 0
-        else:
-            waits = False
-        if not taken:
-            await asyncio.sleep(pause_seconds)
+    await as_it_comes(partial(_take_page, outbox, post), "outbox_waits", pause_seconds)
 
 
 async def _take_page(outbox: Outbox, post: Post) -> int:

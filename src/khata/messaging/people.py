@@ -100,6 +100,16 @@ class Peer:
         """See again whether a message can be sent at once."""
         self.ready = not (self.paused or self.loading or self.behind())
 
+    def load(self, after: int) -> bool:
+        """It is to be sent what the database has after a number; False while it is being sent
+        something else, behind which that comes.
+        """
+        if self.loading:
+            self.again = after if self.again is None else min(after, self.again)
+            return False
+        self.loading, self.ready = True, False
+        return True
+
     def floor(self, last: int) -> int | None:
         """All that it was to get, up to this number, it has got; None while nobody can say.
         `last`: the last number of the log.

@@ -419,8 +419,7 @@ class Router:
         after = user.floor or peer.told_at
         self.say(peer, wire.said("gap", after=after, dropped=queue.dropped))
         queue.dropped = 0
-        if self._complete:
-            peer.loading, peer.ready = True, False
+        if self._complete and peer.load(after):
             self.missing(peer, after)
         return self._complete
 

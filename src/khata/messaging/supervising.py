@@ -15,6 +15,8 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from khata.errors import KhataError
+
 log = structlog.get_logger("khata.messaging")
 RUNNING: Final = "running"
 WAITING: Final = "waiting"
@@ -47,6 +49,28 @@ async def undisturbed(work: Awaitable[None]) -> None:
     if cancelled:
         raise asyncio.CancelledError from task.exception()
     task.result()
+
+
+async def as_it_comes(work: Callable[[], Awaitable[int]], waits: str, pause_seconds: float) -> None:
+    """Work, until this is cancelled: at once again while there was something to do, else after a
+    pause. What is away is waited for; that it is, is logged once, as `waits`.
+
+    Errors: those of `work` that are not to be tried again.
+    """
+    waiting = False
+    while True:
+        try:
+            done = await work()
+        except KhataError as error:
+            if not error.retryable:
+                raise
+            if not waiting:
+                log.warning(waits, code=error.code)
+            waiting, done = True, 0
+        else:
+            waiting = False
+        if not done:
+            await asyncio.sleep(pause_seconds)
 
 
 class Limits(msgspec.Struct, frozen=True):
