@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
+from khata.errors import DatabaseUnavailable, VaultMissing
 from khata.messaging import supervising
-from khata.messaging.supervising import Limits, Supervisor
+from khata.messaging.supervising import Limits, Supervisor, as_it_comes
 
 QUICK = Limits(restarts=3, seconds=60, pause=0.001, longest=0.002)
 
@@ -212,3 +214,25 @@ def test_what_fails_at_its_end_says_so():
 
     with pytest.raises(RuntimeError, match="fault"):
         asyncio.run(supervising.undisturbed(fail()))
+
+
+def test_what_is_away_is_waited_for_and_told_of_once():
+    """Until something comes that no waiting mends."""
+    away = DatabaseUnavailable("It is away.")
+    turns = [3, away, away, 1, 0, away, VaultMissing("No key."), 5]
+    left = iter(turns)
+
+    async def work():
+        found = next(left)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def story():
+        with pytest.raises(VaultMissing):
+            await as_it_comes(work, "waits", 0.001)
+
+    with capture_logs() as logs:
+        run(story())
+    assert [(line["event"], line["code"]) for line in logs] == [("waits", away.code)] * 2
+    assert list(left) == [5]
